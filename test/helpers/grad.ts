@@ -17,12 +17,13 @@ export async function gradientError(
   data: readonly Tensor[],
   random: () => number,
 ): Promise<number> {
-  const inputs = data.map((t, i) => inputLike(`x${i}`, t));
-  const feeds = Object.fromEntries(data.map((t, i) => [`x${i}`, t]));
-  const outputs = f(inputs);
+  // Integers are constants: an index table's gradient rule reads it.
+  const leaves = data.map((t, i) => (t.type === 'float32' ? inputLike(`x${i}`, t) : constant(t)));
+  const inputs = leaves.filter((x) => x.source.kind === 'input');
+  const feeds = Object.fromEntries(data.flatMap((t, i) => (t.type === 'float32' ? [[`x${i}`, t]] : [])));
+  const outputs = f(leaves);
   const weights = outputs.map((y) => constant(noise(staticShape(y.type.shape), random)));
-  const floats = inputs.filter((x) => x.type.dtype === 'float32');
-  const gradients = vjp(outputs, weights, floats);
+  const gradients = vjp(outputs, weights, inputs);
   const reverse = await evaluate(
     { name: 'vjp', inputs, outputs: Object.fromEntries(gradients.map((g, i) => [`g${i}`, g])) },
     feeds,
@@ -42,7 +43,7 @@ export async function gradientError(
   const loss = async (at: Record<string, Tensor>) =>
     Object.values(await forward.run(at)).reduce((a, s) => a + Number(s.data[0]), 0);
   let [worst, largest] = [0, 1e-3];
-  for (const [g, x] of floats.entries()) {
+  for (const [g, x] of inputs.entries()) {
     const name = x.source.kind === 'input' ? x.source.name : '';
     const at = feeds[name]!;
     for (let i = 0; i < at.data.length; i++) {

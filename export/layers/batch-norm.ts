@@ -1,0 +1,42 @@
+import { parameter, type Value } from '../graph.js';
+import { add, mul, reciprocal, sqrt, square, sub } from '../ops/elementwise.js';
+import { reshape } from '../ops/movement.js';
+import { batchNorm } from '../ops/normalisation.js';
+import { reduceMean } from '../ops/reduce.js';
+import { sizeOf } from '../tensor.js';
+import { staticShape } from '../shape.js';
+
+const EPSILON = 1e-5;
+
+/** Batch normalisation of [N, C, H, W] by running statistics; training replaces it by `byBatch`. */
+export function norm(name: string, channels: number): (x: Value) => Value {
+  const vector = (part: string, init: 'ones' | 'zeros', kind: 'trained' | 'statistic') =>
+    parameter(`${name}.${part}`, [channels], { init, kind });
+  const parameters = {
+    scale: vector('scale', 'ones', 'trained'),
+    bias: vector('bias', 'zeros', 'trained'),
+    mean: vector('mean', 'zeros', 'statistic'),
+    variance: vector('variance', 'ones', 'statistic'),
+  };
+  return (x) => batchNorm(x, parameters, EPSILON);
+}
+
+/**
+ * Batch normalisation by the batch's own statistics: x [N, C, H, W] of static shape; scale, bias [C].
+ * @returns the normalised y, and what running statistics average: the mean and the unbiased variance, both [C]
+ */
+export function byBatch(x: Value, scale: Value, bias: Value, epsilon: number): Record<'y' | 'mean' | 'variance', Value> {
+  const [n, channels, height, width] = staticShape(x.type.shape) as [number, number, number, number];
+  const axes = [0, 2, 3];
+  const count = sizeOf([n, height, width]);
+  const along = (v: Value) => reshape(v, [1, channels, 1, 1]);
+  const mean = reduceMean(x, axes, true);
+  const variance = sub(reduceMean(square(x), axes, true), square(mean));
+  const a = mul(along(scale), reciprocal(sqrt(add(variance, epsilon))));
+  const b = sub(along(bias), mul(mean, a));
+  return {
+    y: add(mul(x, a), b),
+    mean: reshape(mean, [channels]),
+    variance: reshape(mul(variance, count / (count - 1)), [channels]),
+  };
+}
