@@ -2,7 +2,7 @@ import { apply, bind, type Node, topological, type Value } from '../graph.js';
 import type { OpName } from '../ops/index.js';
 import { concat, reshape, split, transpose } from '../ops/movement.js';
 import { staticShape } from '../shape.js';
-import { convolutionAsProducts, type StoredWeights } from './convolution.js';
+import { convolutionAsProducts, type Four, type StoredWeights } from './convolution.js';
 
 /**
  * Moves a graph of images [N, C, H, W] into the layout [H·W, C, N], the batch innermost. There ψ is nearly free and a
@@ -12,7 +12,7 @@ import { convolutionAsProducts, type StoredWeights } from './convolution.js';
  * A value is kept in the layouts that were asked for; `packed` stands for [H·W, C, N].
  */
 export function batchInnermost(outputs: readonly Value[], weights: StoredWeights): (v: Value) => Value {
-  const layouts = new Layouts();
+  const layouts = new Layouts(weights);
   for (const node of topological(outputs)) {
     const packed = rules[node.op]?.(node, layouts, weights);
     if (packed === undefined) {
@@ -29,7 +29,6 @@ export function batchInnermost(outputs: readonly Value[], weights: StoredWeights
   return layouts.plain;
 }
 
-type Four = readonly [n: number, c: number, h: number, w: number];
 const four = (v: Value): Four => staticShape(v.type.shape) as unknown as Four;
 
 /** Which layouts each value of the old graph has in the new one. */
@@ -37,13 +36,14 @@ class Layouts {
   private readonly plains = new Map<Value, Value>();
   private readonly packeds = new Map<Value, Value>();
 
+  constructor(private readonly weights: StoredWeights) {}
+
   setPlain = (v: Value, plain: Value): void => void this.plains.set(v, plain);
   setPacked = (v: Value, packed: Value): void => void this.packeds.set(v, packed);
   isPacked = (v: Value): boolean => this.packeds.has(v);
 
   plain = (v: Value): Value => {
-    const packed = this.packeds.get(v);
-    if (!this.plains.has(v)) this.plains.set(v, packed === undefined ? v : unpack(packed, four(v)));
+    if (!this.plains.has(v)) this.plains.set(v, this.unpackedOrLeaf(v));
     return this.plains.get(v)!;
   };
 
@@ -51,6 +51,12 @@ class Layouts {
     if (!this.packeds.has(v)) this.packeds.set(v, pack(this.plain(v), four(v)));
     return this.packeds.get(v)!;
   };
+
+  private unpackedOrLeaf(v: Value): Value {
+    const packed = this.packeds.get(v);
+    if (packed !== undefined) return unpack(packed, four(v));
+    return v.source.kind === 'parameter' ? this.weights(v, v.type.shape.map((_, axis) => axis)) : v;
+  }
 }
 
 function pack(v: Value, [n, c, h, w]: Four): Value {

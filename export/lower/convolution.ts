@@ -1,6 +1,6 @@
 import { constant, type Value } from '../graph.js';
 import { matmul } from '../ops/matmul.js';
-import { gather, reshape, withZeroRow } from '../ops/movement.js';
+import { gatherOrZero, reshape } from '../ops/movement.js';
 import { reduceSum } from '../ops/reduce.js';
 import { tensor } from '../tensor.js';
 import { fitsWinograd, winograd } from './winograd.js';
@@ -55,7 +55,7 @@ export interface Layer extends Geometry {
 /** im2col by one gather of rows, then a product: w [O, K²·I]. */
 function unfoldThenMultiply({ x, from: [n, c, h, width], to: [, , rows, columns], ...layer }: Layer, w: Value): Value {
   const table = taps(h, width, rows, columns, layer, (pixel) => pixel, h * width);
-  const cells = gather(withZeroRow(reshape(x, [h * width, c * n])), table);
+  const cells = gatherOrZero(reshape(x, [h * width, c * n]), table);
   return matmul(w, reshape(cells, [rows * columns, layer.kernel ** 2 * c, n]));
 }
 
@@ -64,7 +64,7 @@ function multiplyThenFold({ x, from: [n, , h, width], to: [, c, rows, columns], 
   const count = layer.kernel ** 2;
   const products = reshape(matmul(w, x), [h * width * count, c * n]);
   const table = taps(h, width, rows, columns, layer, (pixel, tap) => pixel * count + tap, h * width * count);
-  return reshape(reduceSum(gather(withZeroRow(products), table), [1]), [rows * columns, c, n]);
+  return reshape(reduceSum(gatherOrZero(products, table), [1]), [rows * columns, c, n]);
 }
 
 /** For every output pixel, the row that each kernel tap reads; `nothing` outside the image. int64 [H'·W', K²]. */

@@ -12,7 +12,7 @@ export interface MovementAttrs {
   split: { axis: number; sizes: readonly number[] };
   slice: { axis: number; start: number; end: number; step: number };
   pad: { before: readonly number[]; after: readonly number[]; value: number };
-  gather: Record<never, never>;
+  gather: { zeroRow: boolean };
   spaceToDepth: { block: number };
   depthToSpace: { block: number };
 }
@@ -35,7 +35,12 @@ export const slice = (x: Value, axis: number, start: number, end: number, step =
 export const pad = (x: Value, before: readonly number[], after: readonly number[], value = 0): Value =>
   apply('pad', [x], { before, after, value });
 /** Rows of x by number: [R, …] and int64 indices [I…] → [I…, …]. https://onnx.ai/onnx/operators/onnx__Gather.html */
-export const gather = (x: Value, indices: Value): Value => apply('gather', [x, indices], {});
+export const gather = (x: Value, indices: Value): Value => apply('gather', [x, indices], { zeroRow: false });
+/** `gather` where index R, one past the last row, reads zeros: for index tables that point at nothing here and there. */
+export const gatherOrZero = (x: Value, indices: Value): Value => {
+  const row = staticShape(x.type.shape.slice(1));
+  return apply('gather', [concat([x, constant(zeros([1, ...row]))], 0), indices], { zeroRow: true });
+};
 /** ψ: (C, H, W) → (b²C, H/b, W/b), channels ordered (row, column, channel). */
 export const spaceToDepth = (x: Value, block: number): Value => apply('spaceToDepth', [x], { block });
 /** ψ⁻¹, ONNX's mode DCR. https://onnx.ai/onnx/operators/onnx__DepthToSpace.html */
@@ -69,11 +74,11 @@ function unslice(g: Value, axis: number, { start, step }: { start: number; step:
     : padded(joined, axis, start, -excess);
 }
 
-/** For every row, the positions in `indices` that name it; short lists are filled up with `filler`. */
-function readersOf(indices: Tensor, rows: number, filler: number): Tensor {
+/** For every row below `wanted`, the positions in `indices` that name it; short lists are filled up with `filler`. */
+function readersOf(indices: Tensor, rows: number, wanted: number, filler: number): Tensor {
   const readers = Array.from({ length: rows }, () => [] as number[]);
   Array.from(indices.data, Number).forEach((row, at) => {
-    readers[row]!.push(at);
+    if (row < wanted) readers[row]!.push(at);
   });
   const width = Math.max(1, ...readers.map((r) => r.length));
   const table = readers.flatMap((r) => [...r, ...new Array<number>(width - r.length).fill(filler)]);
@@ -203,17 +208,18 @@ export const movement: Family<MovementAttrs> = {
       return [{ dtype: x!.dtype, shape: [...indices!.shape, ...x!.shape.slice(1)] }];
     },
     // The adjoint adds up, for each row, the gradients of the places that read it: a gather again, then a sum.
-    vjp: ([g], { inputs: [x, indices] }) => {
+    // A row that is zero by construction needs none, and being read most of all it would make the table wide.
+    vjp: ([g], { inputs: [x, indices], attrs: { zeroRow } }) => {
       if (indices!.source.kind !== 'constant') throw new Error('gather has a gradient only for constant indices');
       const table = indices!.source.tensor;
       const reads = table.data.length;
-      const row = x!.type.shape.slice(1);
-      const readers = readersOf(table, sizeAlong(x!, 0), reads);
-      const flat = reshape(g!, [reads, ...row]);
-      return [reduceSum(gather(withZeroRow(flat), constant(readers)), [1]), undefined];
+      const rows = sizeAlong(x!, 0);
+      const readers = readersOf(table, rows, zeroRow ? rows - 1 : rows, reads);
+      const flat = reshape(g!, [reads, ...x!.type.shape.slice(1)]);
+      return [reduceSum(gatherOrZero(flat, constant(readers)), [1]), undefined];
     },
     onnx: () => ({ type: 'Gather', attributes: { axis: 0 } }),
-    examples: [{ inputs: [[4, 3], tensor('int64', [2, 3], [0, 2, 2, 3, 0, 2])], attrs: {} }],
+    examples: [{ inputs: [[4, 3], tensor('int64', [2, 3], [0, 2, 2, 3, 0, 2])], attrs: { zeroRow: false } }],
   },
   spaceToDepth: {
     infer: ([x], { block }) => {
@@ -236,9 +242,3 @@ export const movement: Family<MovementAttrs> = {
     examples: [{ inputs: [[2, 12, 2, 3]], attrs: { block: 2 } }],
   },
 };
-
-/** [R, …] → [R + 1, …] with a last row of zeros, for index tables that point there where there is nothing. */
-export function withZeroRow(x: Value): Value {
-  const row = staticShape(x.type.shape.slice(1));
-  return concat([x, constant(zeros([1, ...row]))], 0);
-}

@@ -1,0 +1,79 @@
+import { input, type Parameter, type Value } from '../graph.js';
+import { reshape, split, transpose } from '../ops/movement.js';
+import { staticShape } from '../shape.js';
+import { inversePermutation, sizeOf, type Tensor, tensor, transposed } from '../tensor.js';
+
+/** Which parameters lie in a flat tensor, in order, and with which permutation of their axes. */
+export type Packing = readonly { readonly parameter: Parameter; readonly perm: readonly number[] }[];
+
+/** Tensors by parameter name. */
+export type NamedTensors = ReadonlyMap<string, Tensor<'float32'>>;
+
+const dimsOf = (p: Parameter): number[] => staticShape(p.type.shape);
+
+/** Parameters as pieces of one flat graph input, each kept in the layout in which the graph first uses it. */
+export class StoredParameters {
+  readonly flat: Value;
+  readonly pieces: readonly Value[];
+  readonly size: number;
+  private readonly perms = new Map<Parameter, readonly number[]>();
+
+  constructor(
+    name: string,
+    private readonly parameters: readonly Parameter[],
+  ) {
+    const sizes = parameters.map((p) => sizeOf(dimsOf(p)));
+    this.size = sizes.reduce((a, b) => a + b, 0);
+    this.flat = input(name, 'float32', [this.size]);
+    this.pieces = split(this.flat, 0, sizes);
+  }
+
+  /** The parameter with its axes permuted; free in the graph for the first permutation that is asked for. */
+  as = (value: Value, perm: readonly number[]): Value => {
+    const at = this.parameters.indexOf(value as Parameter);
+    if (at < 0) return transpose(value, perm);
+    const parameter = this.parameters[at]!;
+    const kept = this.perms.get(parameter) ?? perm;
+    this.perms.set(parameter, kept);
+    const dims = dimsOf(parameter);
+    const stored = reshape(
+      this.pieces[at]!,
+      kept.map((axis) => dims[axis]!),
+    );
+    const back = inversePermutation(kept);
+    const change = perm.map((axis) => back[axis]!);
+    return change.every((axis, i) => axis === i) ? stored : transpose(stored, change);
+  };
+
+  packing = (): Packing =>
+    this.parameters.map((parameter) => ({
+      parameter,
+      perm: this.perms.get(parameter) ?? dimsOf(parameter).map((_, axis) => axis),
+    }));
+}
+
+/** Lays named tensors into one flat array. */
+export function packed(packing: Packing, tensors: NamedTensors): Float32Array {
+  const parts = packing.map(({ parameter, perm }) => transposed(tensors.get(parameter.source.name)!, perm).data);
+  const flat = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    flat.set(part, at);
+    at += part.length;
+  }
+  return flat;
+}
+
+/** Takes a flat array apart again: the inverse of `packed`. */
+export function unpacked(packing: Packing, flat: Float32Array): Map<string, Tensor<'float32'>> {
+  let at = 0;
+  return new Map(
+    packing.map(({ parameter, perm }) => {
+      const dims = dimsOf(parameter);
+      const size = sizeOf(dims);
+      const stored = tensor('float32', perm.map((a) => dims[a]!), flat.subarray(at, at + size));
+      at += size;
+      return [parameter.source.name, transposed(stored, inversePermutation(perm))];
+    }),
+  );
+}

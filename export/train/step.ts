@@ -1,0 +1,122 @@
+import { grad } from '../grad.js';
+import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
+import { batchInnermost } from '../lower/batch-innermost.js';
+import { withBatchStatistics } from '../lower/batch-statistics.js';
+import type { StoredWeights } from '../lower/convolution.js';
+import type { Network } from '../architectures/network.js';
+import { add, cast, equal, less, mul, neg, sub } from '../ops/elementwise.js';
+import { concat, reshape } from '../ops/movement.js';
+import { logSoftmax } from '../ops/normalisation.js';
+import { reduceMax, reduceMean, reduceSum } from '../ops/reduce.js';
+import { staticShape } from '../shape.js';
+import { sizeOf, tensor } from '../tensor.js';
+import { type Packing, StoredParameters } from './packing.js';
+
+/** How a graph is rebuilt before it is differentiated; `weights` gives a parameter in the layout that is asked for. */
+export type Lowering = (outputs: readonly Value[], weights: StoredWeights) => (v: Value) => Value;
+
+export interface StepOptions {
+  readonly batch: number;
+  readonly labelSmoothing: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+  readonly lowering?: Lowering;
+}
+
+/** Running statistics move this far towards those of each batch (PyTorch's default). */
+const STATISTICS_RATE = 0.1;
+
+export interface TrainingStep {
+  readonly graph: Graph;
+  /** How the flat `parameters` and `momentum` tensors are made up. */
+  readonly trained: Packing;
+  /** How the flat `statistics` tensor is made up. */
+  readonly statistics: Packing;
+}
+
+/**
+ * One step of SGD as a graph: forward in training mode, cross-entropy, gradients, update.
+ *
+ * Inputs: pixels uint8 [B, H, W, C], labels int64 [B], learningRate float32 [], and the state: parameters, momentum
+ * float32 [P], statistics float32 [S]. Outputs: the next state under the same names with `next_` before them, loss
+ * float32 [] and `correct`, the number of images whose label has the highest score.
+ */
+export function trainingStep(network: Network, options: StepOptions): TrainingStep {
+  const { batch } = options;
+  const { height, width, channels } = network.input;
+  const pixels = input('pixels', 'uint8', [batch, height, width, channels]);
+  const labels = input('labels', 'int64', [batch]);
+  const learningRate = input('learningRate', 'float32', []);
+  const { logits } = network.forward(pixels);
+  const training = withBatchStatistics([logits]);
+  const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
+  const leaves = parametersOf([logits]);
+  const stored = new StoredParameters(
+    'parameters',
+    leaves.filter((p) => p.source.role.kind === 'trained'),
+  );
+  const heads = [training.renamed(logits), ...observations.values()];
+  const lowered = (options.lowering ?? batchInnermost)(heads, stored.as);
+  const scores = lowered(heads[0]!);
+  const { loss, correct } = crossEntropy(scores, labels, network.classes, options.labelSmoothing);
+  const gradient = concat(grad(loss, stored.pieces), 0);
+
+  const momentum = input('momentum', 'float32', [stored.size]);
+  const next = nesterov(stored.flat, momentum, gradient, learningRate, options);
+  const running = leaves.filter((p) => p.source.role.kind === 'statistic');
+  const statistics = input('statistics', 'float32', [totalSize(running)]);
+  const observed = concat(
+    running.map((p) => lowered(observations.get(p)!)),
+    0,
+  );
+  const nextStatistics = add(mul(statistics, 1 - STATISTICS_RATE), mul(observed, STATISTICS_RATE));
+  return {
+    graph: {
+      name: 'training-step',
+      inputs: [pixels, labels, learningRate, stored.flat, momentum, statistics],
+      outputs: {
+        next_parameters: next.parameters,
+        next_momentum: next.momentum,
+        next_statistics: nextStatistics,
+        loss,
+        correct,
+      },
+    },
+    trained: stored.packing(),
+    statistics: running.map((p) => ({ parameter: p, perm: [0] })),
+  };
+}
+
+const totalSize = (parameters: readonly Parameter[]): number =>
+  parameters.reduce((sum, p) => sum + sizeOf(staticShape(p.type.shape)), 0);
+
+/** Mean cross-entropy against labels smoothed towards the uniform distribution, and the number of correct images. */
+function crossEntropy(logits: Value, labels: Value, classes: number, smoothing: number): Record<'loss' | 'correct', Value> {
+  const batch = staticShape(labels.type.shape)[0]!;
+  const numbers = constant(
+    tensor(
+      'int64',
+      [1, classes],
+      Array.from({ length: classes }, (_, i) => i),
+    ),
+  );
+  const oneHot = cast(equal(reshape(labels, [batch, 1]), numbers), 'float32');
+  const targets = add(mul(oneHot, 1 - smoothing), smoothing / classes);
+  const loss = neg(reduceMean(reduceSum(mul(targets, logSoftmax(logits, 1)), [1]), [0]));
+  const own = reduceSum(mul(oneHot, logits), [1]);
+  const wrong = reduceSum(cast(less(own, reduceMax(logits, [1])), 'float32'), [0]);
+  return { loss, correct: sub(batch, wrong) };
+}
+
+/** SGD with Nesterov momentum, as PyTorch defines it: m ← μ m + g, w ← w − lr (g + μ m), with weight decay in g. */
+function nesterov(
+  weights: Value,
+  momentum: Value,
+  gradient: Value,
+  learningRate: Value,
+  options: StepOptions,
+): Record<'parameters' | 'momentum', Value> {
+  const g = add(gradient, mul(weights, options.weightDecay));
+  const m = add(mul(momentum, options.momentum), g);
+  return { parameters: sub(weights, mul(add(g, mul(m, options.momentum)), learningRate)), momentum: m };
+}
