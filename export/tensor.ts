@@ -1,20 +1,20 @@
 /** Element types that graphs carry, named as ONNX Runtime's JavaScript API names them. */
-export type DType = keyof typeof arrays;
+export interface Arrays {
+  float32: Float32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
+}
+export type DType = keyof Arrays;
+export type TypedArray = Arrays[DType];
 
-const arrays = {
-  float32: Float32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
-
-export type TypedArray = InstanceType<(typeof arrays)[DType]>;
+const arrays = { float32: Float32Array, int64: BigInt64Array, uint8: Uint8Array, bool: Uint8Array } as const;
 
 /** A dense, row-major tensor with data. */
 export interface Tensor<D extends DType = DType> {
   readonly type: D;
   readonly dims: readonly number[];
-  readonly data: InstanceType<(typeof arrays)[D]>;
+  readonly data: Arrays[D];
 }
 
 /** Number of elements of a shape; 1 for a scalar's []. */
@@ -22,11 +22,11 @@ export const sizeOf = (dims: readonly number[]): number => dims.reduce((a, b) =>
 
 /** Makes a tensor; throws RangeError when the data's length is not the shape's size. */
 export function tensor<D extends DType>(type: D, dims: readonly number[], data: Iterable<number> | TypedArray): Tensor<D> {
-  const array = data instanceof arrays[type] ? data : convert(type, data);
+  const array: TypedArray = data instanceof arrays[type] ? (data as TypedArray) : convert(type, data);
   if (array.length !== sizeOf(dims)) {
     throw new RangeError(`a ${type} tensor of shape [${dims}] holds ${sizeOf(dims)} elements, got ${array.length}`);
   }
-  return { type, dims: [...dims], data: array as Tensor<D>['data'] };
+  return { type, dims: [...dims], data: array as Arrays[D] };
 }
 
 function convert(type: DType, data: Iterable<number> | TypedArray): TypedArray {

@@ -1,0 +1,48 @@
+import type { Network } from '../architectures/network.js';
+import { emit, type Placement } from '../emit.js';
+import { type Graph, input, type Parameter, parametersOf } from '../graph.js';
+import { abs } from '../ops/elementwise.js';
+import { concat, reshape } from '../ops/movement.js';
+import { reduceMax } from '../ops/reduce.js';
+import type { NamedTensors } from '../train/packing.js';
+
+const pixelsOf = ({ input: { height, width, channels } }: Network) =>
+  input('pixels', 'uint8', ['N', height, width, channels]);
+
+/** Φ: pixels → features, logits, image. */
+export function forwardGraph(network: Network): Graph {
+  const pixels = pixelsOf(network);
+  const { features, logits, image } = network.forward(pixels);
+  return { name: 'forward', inputs: [pixels], outputs: { features, logits, image } };
+}
+
+/** Φ⁻¹: features → pixels, image. */
+export function inverseGraph(network: Network): Graph {
+  const features = input('features', 'float32', ['N', ...network.features]);
+  const { pixels, image } = network.inverse(features);
+  return { name: 'inverse', inputs: [features], outputs: { pixels, image } };
+}
+
+/** The largest magnitude in the streams before the first block and after each block: pixels → float32 [N, blocks + 1]. */
+export function magnitudeGraph(network: Network): Graph {
+  const pixels = pixelsOf(network);
+  const peaks = network.forward(pixels).states.map((pair) => {
+    const merged = pair.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
+    return reduceMax(concat(merged.map((m) => reshape(m, ['N', 1])), 1), [1], true);
+  });
+  return { name: 'magnitudes', inputs: [pixels], outputs: { magnitudes: concat(peaks, 1) } };
+}
+
+/** The parameters of a network, in the order of first use. */
+export const networkParameters = (network: Network): Parameter[] =>
+  parametersOf(Object.values(forwardGraph(network).outputs));
+
+/** How many numbers training moved; running statistics are not counted. */
+export const countTrained = (network: Network): number =>
+  networkParameters(network)
+    .filter((p) => p.source.role.kind === 'trained')
+    .reduce((sum, p) => sum + p.type.shape.reduce<number>((a, d) => a * Number(d), 1), 0);
+
+/** A graph with its weights inside, for use in memory. */
+export const emitInline = (graph: Graph, weights: NamedTensors): Uint8Array =>
+  emit(graph, (p): Placement => ({ kind: 'inline', tensor: weights.get(p.source.name)! }));

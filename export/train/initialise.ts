@@ -1,0 +1,16 @@
+import { type Parameter } from '../graph.js';
+import { type Random } from '../random.js';
+import { staticShape } from '../shape.js';
+import { sizeOf, type Tensor, tensor } from '../tensor.js';
+
+/** A parameter's first value: 'fan-in' draws uniformly within ±1/√(inputs of one output), PyTorch's default. */
+function initialValue(p: Parameter, random: Random): Tensor<'float32'> {
+  const dims = staticShape(p.type.shape);
+  const bound = 1 / Math.sqrt(sizeOf(dims.slice(1)));
+  const draw = { 'fan-in': () => (2 * random() - 1) * bound, zeros: () => 0, ones: () => 1 }[p.source.role.init];
+  return tensor('float32', dims, Float32Array.from({ length: sizeOf(dims) }, draw));
+}
+
+/** First values of parameters by name, drawn in the given order. */
+export const initialise = (parameters: readonly Parameter[], random: Random): Map<string, Tensor<'float32'>> =>
+  new Map(parameters.map((p) => [p.source.name, initialValue(p, random)]));

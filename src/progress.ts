@@ -1,0 +1,65 @@
+import type { Metrics, StepMetrics } from '../export/train/metrics.js';
+
+const WIDTH = 24;
+
+/** Plain output gets a line this often, in milliseconds; a terminal is redrawn more often. */
+const PLAIN_EVERY = 15_000;
+const TERMINAL_EVERY = 200;
+
+/** Averages over this many recent steps, so that the numbers can be read. */
+const SMOOTHING = 0.98;
+
+/** Shows a run's progress: a bar that is redrawn on a terminal, a plain line now and then elsewhere. */
+export function trainingProgress(out: NodeJS.WriteStream): Metrics {
+  let run = { start: 0, total: 0, perEpoch: 1, batch: 0 };
+  let [began, shown, loss, accuracy] = [0, 0, Number.NaN, Number.NaN];
+  const smooth = (average: number, value: number) =>
+    Number.isNaN(average) ? value : SMOOTHING * average + (1 - SMOOTHING) * value;
+  const describe = ({ step, epoch, learningRate }: StepMetrics) => {
+    const seconds = (Date.now() - began) / 1000;
+    const rate = (step - run.start) / seconds;
+    const parts = [
+      `step ${step}/${run.total}`,
+      `epoch ${epoch.toFixed(2)}`,
+      `loss ${loss.toFixed(4)}`,
+      `accuracy ${(100 * accuracy).toFixed(1)}%`,
+      `lr ${learningRate.toPrecision(3)}`,
+      `${Math.round(rate * run.batch)} images/s`,
+      `${duration((run.total - step) / rate)} left`,
+    ];
+    return parts.join('  ');
+  };
+  const clear = () => out.isTTY && out.write('\r\x1b[K');
+  return {
+    begin: (r) => {
+      run = r;
+      [began, shown] = [Date.now(), Date.now()];
+      if (r.start > 0) out.write(`resuming at step ${r.start} of ${r.total}\n`);
+    },
+    step: (m) => {
+      [loss, accuracy] = [smooth(loss, m.loss), smooth(accuracy, m.accuracy)];
+      if (Date.now() - shown < (out.isTTY ? TERMINAL_EVERY : PLAIN_EVERY) && m.step < run.total) return;
+      shown = Date.now();
+      const text = describe(m);
+      out.write(out.isTTY ? `\r\x1b[K${bar(m.step / run.total)} ${text}`.slice(0, out.columns + 4) : `${text}\n`);
+    },
+    validation: ({ epoch, accuracy, images }) => {
+      clear();
+      out.write(`epoch ${epoch.toFixed(2)}: ${(100 * accuracy).toFixed(2)}% of ${images} validation images\n`);
+    },
+    end: () => void (out.isTTY && out.write('\n')),
+  };
+}
+
+const bar = (done: number): string => {
+  const full = Math.round(WIDTH * done);
+  return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)}`;
+};
+
+/** Seconds as 1h02m, 3m20s or 5s. */
+function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?';
+  const s = Math.round(seconds);
+  if (s >= 3600) return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`;
+  return s >= 60 ? `${Math.floor(s / 60)}m${String(s % 60).padStart(2, '0')}s` : `${s}s`;
+}
