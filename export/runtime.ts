@@ -1,3 +1,4 @@
+import './no-telemetry.js';
 import ort from 'onnxruntime-node';
 import type { DType, Tensor, TypedArray } from './tensor.js';
 

@@ -89,7 +89,7 @@ function readTensor(name: string, entry: unknown, data: Uint8Array): Tensor {
   if (!Number.isSafeInteger(size) || start > end || end > data.length || end - start !== size) {
     throw new SafetensorsError('layout', `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${data.length}`);
   }
-  const copy = data.slice(start, end);
+  const copy = new Uint8Array(data.subarray(start, end));
   const type = types[dtype as Code];
   return tensor(type, shape, view(type, copy));
 }

@@ -58,3 +58,4 @@ export const Manifest = Type.Object({
   measured: Type.Union([Type.Object({ images: Type.Integer(), accuracy: Type.Number(), inversion: Inversion }), Type.Null()]),
 });
 export type Manifest = Static<typeof Manifest>;
+export type Inversion = Static<typeof Inversion>;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import type { Manifest } from '../model/manifest.js';
 
 /** 8-bit images with their labels, all in one array each. */
 export interface Images {
@@ -20,9 +21,8 @@ export interface Dataset {
   readonly folder: string;
   readonly debianPackage: string;
   readonly labels: readonly string[];
-  /** Of training pixels scaled to [0, 1]. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+  /** How an uploaded picture is made to look like the data. */
+  readonly preprocessing: Manifest['preprocessing'];
   load(folder: string, part: 'train' | 'test'): Promise<Images>;
 }
 
@@ -34,8 +34,7 @@ const fashionMnist: Dataset = {
   folder: '/usr/share/datasets/fashion-mnist',
   debianPackage: 'dataset-fashion-mnist',
   labels: ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot'],
-  mean: [0.286],
-  std: [0.353],
+  preprocessing: { fit: 'contain', polarity: 'light-on-dark' },
   async load(folder, part) {
     const prefix = part === 'train' ? 'train' : 't10k';
     const images = await readIdx(folder, `${prefix}-images-idx3-ubyte`, 3);

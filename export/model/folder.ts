@@ -1,0 +1,85 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Compile } from 'typebox/compile';
+import { MANIFEST_FORMAT, Manifest, MODEL_FILES } from './manifest.js';
+
+/** A model folder that cannot be used; the message names the file, what was expected and what to do. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError';
+}
+
+const validator = Compile(Manifest);
+
+/**
+ * Reads a model folder's manifest and checks every file against it.
+ * @throws ModelError naming the file that is missing, damaged or of another version
+ */
+export async function readModelFolder(folder: string): Promise<Manifest> {
+  const manifest = await readManifest(folder);
+  for (const name of MODEL_FILES) await checkFile(folder, name, manifest.files[name]);
+  return manifest;
+}
+
+async function readManifest(folder: string): Promise<Manifest> {
+  const path = join(folder, 'manifest.json');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new ModelError(`${path} cannot be read (${error.code}); a model folder needs one. Export the model again`);
+  });
+  let manifest: unknown;
+  try {
+    manifest = JSON.parse(text);
+  } catch (error) {
+    throw new ModelError(`${path} is not JSON: ${(error as Error).message}`);
+  }
+  const format = (manifest as { format?: unknown } | null)?.format;
+  if (format !== MANIFEST_FORMAT) {
+    throw new ModelError(
+      `${path} has format ${JSON.stringify(format)}, this version reads ${MANIFEST_FORMAT}. Export the model again with this version`,
+    );
+  }
+  if (!validator.Check(manifest)) {
+    const problems = validator.Errors(manifest).map((e) => `${e.instancePath || '/'} ${e.message}`);
+    throw new ModelError(`${path}: ${problems.slice(0, 5).join('; ')}`);
+  }
+  return manifest;
+}
+
+async function checkFile(folder: string, name: string, expected: { bytes: number; sha256: string }): Promise<void> {
+  const path = join(folder, name);
+  const size = await stat(path).then(
+    (s) => s.size,
+    () => undefined,
+  );
+  if (size === undefined) throw new ModelError(`${path} is missing, but manifest.json lists it. Export the model again`);
+  if (size !== expected.bytes) {
+    throw new ModelError(`${path} has ${size} bytes, manifest.json says ${expected.bytes}: truncated or replaced. Export the model again`);
+  }
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  const found = hash.digest('hex');
+  if (found !== expected.sha256) {
+    throw new ModelError(`${path} has SHA-256 ${found}, manifest.json says ${expected.sha256}: it was changed. Export the model again`);
+  }
+}
+
+/** Writes a whole folder beside its place, then moves it there; an older one is replaced. */
+export async function writeFolder(folder: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
+  const mark = randomBytes(6).toString('hex');
+  const fresh = `${folder}.${mark}.tmp`;
+  const old = `${folder}.${mark}.old`;
+  await mkdir(fresh, { recursive: true });
+  try {
+    for (const [name, data] of Object.entries(files)) await writeFile(join(fresh, basename(name)), data, { flush: true });
+    const replaced = await rename(folder, old).then(
+      () => true,
+      () => false,
+    );
+    await rename(fresh, folder);
+    if (replaced) await rm(old, { recursive: true });
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
+  }
+}

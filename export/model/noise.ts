@@ -1,0 +1,10 @@
+import type { PixelSpec } from '../layers/pixels.js';
+import { seeded } from '../random.js';
+import type { Images } from '../train/dataset.js';
+
+/** Images of uniformly random pixels, far from any data; their labels mean nothing. */
+export function noiseImages(count: number, { height, width, channels }: PixelSpec, seed: number): Images {
+  const random = seeded(seed);
+  const pixels = Uint8Array.from({ length: count * height * width * channels }, () => Math.floor(random() * 256));
+  return { count, height, width, channels, pixels, labels: new Uint8Array(count) };
+}

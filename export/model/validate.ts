@@ -1,0 +1,108 @@
+import type { Network } from '../architectures/network.js';
+import { exactBelow } from '../layers/coupling.js';
+import { openSession } from '../runtime.js';
+import { tensor } from '../tensor.js';
+import type { Images } from '../train/dataset.js';
+import type { NamedTensors } from '../train/packing.js';
+import { sha256 } from '../files.js';
+import { graphFiles } from './create.js';
+import { emitInline, magnitudeGraph } from './graphs.js';
+import { type Graphs, measure } from './measure.js';
+import { noiseImages } from './noise.js';
+import { closeGraphs, type Model, openGraphs } from './open.js';
+
+/** The outcome of one check: 'warning' leaves a model usable. */
+export interface Check {
+  readonly check: string;
+  readonly outcome: 'ok' | 'warning' | 'failed';
+  readonly detail: string;
+}
+
+/** Streams above this share of the limit of exact sums are refused, above the lower share warned about. */
+const REFUSED = 1 / 2;
+const WARNED = 1 / 8;
+
+/** Without a grid the round trip is only as good as float32: the paper reports 3e-6 to 5e-6. */
+const FLOAT_TOLERANCE = 1e-4;
+
+/**
+ * Checks an opened model: the graphs are what the builder makes of the manifest's configuration; the round trip holds on
+ * images and on noise, one by one and at different batch sizes for the two directions; streams keep away from the limit
+ * of exact sums. (Opening it has checked the manifest's format and hashes.)
+ */
+export async function validate(model: Model, images: Images, threads: number): Promise<Check[]> {
+  const noise = noiseImages(Math.min(images.count, 200), model.network.input, 1);
+  const graphs = await openGraphs(model, threads);
+  try {
+    return [
+      { check: 'files', outcome: 'ok', detail: 'format, sizes and hashes are those of the manifest' },
+      sameAsBuilt(model),
+      await roundTrip(model, graphs, 'images', images, { encode: 1, decode: 1 }),
+      await roundTrip(model, graphs, 'images', images, { encode: 100, decode: 7 }),
+      await roundTrip(model, graphs, 'images', images, { encode: 3, decode: 64 }),
+      await roundTrip(model, graphs, 'noise', noise, { encode: 100, decode: 7 }),
+      await checkHeadroom(model.network, model.weights, images, threads),
+      await checkHeadroom(model.network, model.weights, noise, threads),
+    ];
+  } finally {
+    await closeGraphs(graphs);
+  }
+}
+
+function sameAsBuilt({ network, manifest }: Model): Check {
+  const different = Object.entries(graphFiles(network)).flatMap(([name, bytes]) =>
+    sha256(bytes) === manifest.files[name as 'forward.onnx'].sha256 ? [] : [name],
+  );
+  const check = 'configuration';
+  if (different.length === 0) return { check, outcome: 'ok', detail: 'the builder makes the same graphs, byte for byte' };
+  return { check, outcome: 'failed', detail: `the builder makes another ${different.join(' and ')}; export the model again` };
+}
+
+async function roundTrip(
+  { manifest }: Model,
+  graphs: Graphs,
+  kind: string,
+  images: Images,
+  batches: { encode: number; decode: number },
+): Promise<Check> {
+  const { inversion } = await measure(graphs, images, batches);
+  const { exactFloat, exactPixels, relativeErrorMean, relativeErrorMax } = inversion;
+  const exact = manifest.grid !== null;
+  const good = exactPixels === images.count && (exact ? exactFloat === images.count : relativeErrorMax < FLOAT_TOLERANCE);
+  const error = `relative error ${relativeErrorMean.toExponential(1)} mean, ${relativeErrorMax.toExponential(1)} max`;
+  return {
+    check: `round trip of ${images.count} ${kind}, ${batches.encode} encoded and ${batches.decode} decoded at a time`,
+    outcome: good ? 'ok' : 'failed',
+    detail: `${exactFloat} in every float32 bit, ${exactPixels} in every pixel; ${error}`,
+  };
+}
+
+/** How far the streams stay below the magnitude at which sums of grid points stop being exact. */
+export async function checkHeadroom(network: Network, weights: NamedTensors, images: Images, threads: number): Promise<Check> {
+  const check = `stream magnitudes on ${images.count} images`;
+  if (network.grid === null) return { check, outcome: 'ok', detail: 'no grid, nothing to keep away from' };
+  const peak = await largestMagnitude(network, weights, images, threads);
+  const limit = exactBelow(network.grid);
+  const outcome = peak >= REFUSED * limit ? 'failed' : peak >= WARNED * limit ? 'warning' : 'ok';
+  const remedy = outcome === 'ok' ? '' : '; export with a smaller grid';
+  const detail = `at most ${peak.toPrecision(3)}, exact below ${limit} (grid 2^-${network.grid})${remedy}`;
+  return { check, outcome, detail };
+}
+
+const BATCH = 100;
+
+/** The largest magnitude in any stream of any image, by the graph of magnitudes. */
+async function largestMagnitude(network: Network, weights: NamedTensors, images: Images, threads: number): Promise<number> {
+  const session = await openSession(emitInline(magnitudeGraph(network), weights), { threads });
+  const { height, width, channels } = images;
+  const size = height * width * channels;
+  let peak = 0;
+  for (let at = 0; at < images.count; at += BATCH) {
+    const count = Math.min(BATCH, images.count - at);
+    const pixels = tensor('uint8', [count, height, width, channels], images.pixels.subarray(at * size, (at + count) * size));
+    const { magnitudes } = await session.run({ pixels });
+    for (const m of magnitudes!.data as Float32Array) peak = Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m);
+  }
+  await session.release();
+  return peak;
+}
