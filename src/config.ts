@@ -1,0 +1,128 @@
+import { isAbsolute, join, resolve } from 'node:path';
+import { Option } from 'commander';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Check } from 'typebox/value';
+import { packageRoot } from '../export/package.js';
+
+/** Every setting: type, default, range and meaning. Names of flags and variables are derived from the keys. */
+export const Config = Type.Object({
+  host: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
+  port: Type.Integer({
+    default: 8080,
+    minimum: 0,
+    maximum: 65535,
+    description: 'port to listen on; 0 takes a free one',
+  }),
+  models: Type.String({
+    default: 'onnx',
+    minLength: 1,
+    description: 'folder of model folders; the default lies in the package',
+  }),
+  model: Type.String({ default: 'fashion-mnist', minLength: 1, description: 'model used where none is named' }),
+  maxBytes: Type.Integer({
+    default: 20 * 2 ** 20,
+    minimum: 1024,
+    maximum: 2 ** 30,
+    description: 'bytes in the body of a request',
+  }),
+  maxPixels: Type.Integer({ default: 50e6, minimum: 1, maximum: 1e9, description: 'pixels of an uploaded image' }),
+  maxImages: Type.Integer({
+    default: 256,
+    minimum: 2,
+    maximum: 65536,
+    description: 'images, or feature maps, in a request',
+  }),
+  maxSteps: Type.Integer({ default: 64, minimum: 2, maximum: 4096, description: 'frames of an interpolation' }),
+  maxBatch: Type.Integer({ default: 64, minimum: 1, maximum: 4096, description: 'images that a worker takes at once' }),
+  maxQueue: Type.Integer({ default: 1024, minimum: 1, maximum: 1e6, description: 'images that may wait for a worker' }),
+  workers: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 64,
+    description: 'worker threads, each with every model loaded',
+  }),
+  threads: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 256,
+    description: 'threads a worker computes with; 0 shares out the cores',
+  }),
+  timeout: Type.Integer({
+    default: 60,
+    minimum: 1,
+    maximum: 3600,
+    description: 'seconds for a request to arrive, and for its answer',
+  }),
+  logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'least severe log level that is written',
+  }),
+});
+export type Config = Static<typeof Config>;
+export type Setting = keyof Config;
+
+/** Settings that cannot be used; the message has one line for each, naming it and what is allowed. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+interface Description {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+}
+
+const describe = (key: Setting): Description => Config.properties[key] as Description;
+const words = (key: string, separator: string): string => key.replace(/[A-Z]/g, (c) => `${separator}${c}`);
+
+export const settings = Object.keys(Config.properties) as Setting[];
+export const variableOf = (key: Setting): string => `IREVNET_${words(key, '_').toUpperCase()}`;
+export const flagOf = (key: Setting): string => `--${words(key, '-').toLowerCase()}`;
+
+/** What a setting may be, in words: "a whole number from 0 to 65535". */
+export function rangeOf(key: Setting): string {
+  const { type, minimum, maximum, enum: choices } = describe(key);
+  if (choices) return `one of ${choices.join(', ')}`;
+  return type === 'integer' ? `a whole number from ${minimum} to ${maximum}` : 'a text that is not empty';
+}
+
+/** The flag of a setting, for a command that takes it. Its value stays text until `readConfig`. */
+export function settingOption(key: Setting): Option {
+  const { type, description, default: value, enum: choices } = describe(key);
+  const range = type === 'integer' || choices ? `${rangeOf(key)}; ` : '';
+  return new Option(
+    `${flagOf(key)} <${type === 'integer' ? 'n' : 'value'}>`,
+    `${description} (${range}default ${value}; ${variableOf(key)})`,
+  );
+}
+
+type Given = Readonly<Partial<Record<string, string>>>;
+
+/**
+ * Settings from flags, then the environment, then defaults. An empty variable counts as absent; a relative models folder
+ * is taken from the working directory.
+ * @throws SettingsError naming every setting that is wrong and its range
+ */
+export function readConfig(flags: Partial<Record<Setting, string>> = {}, environment: Given = process.env): Config {
+  const wrong: string[] = [];
+  const entries = settings.map((key) => {
+    const variable = environment[variableOf(key)] || undefined;
+    const text = flags[key] ?? variable;
+    if (text === undefined) return [key, describe(key).default];
+    const value = describe(key).type === 'integer' && /^\s*-?\d+\s*$/.test(text) ? Number(text) : text;
+    if (!Check(Config.properties[key] as TSchema, value)) {
+      const name = flags[key] === undefined ? variableOf(key) : flagOf(key);
+      wrong.push(`${name} is ${JSON.stringify(text)}: expected ${rangeOf(key)}`);
+    }
+    return [key, value];
+  });
+  if (wrong.length > 0) throw new SettingsError(wrong.join('\n'));
+  const config = Object.fromEntries(entries) as Config;
+  const given = flags.models ?? (environment[variableOf('models')] || undefined);
+  return { ...config, models: given === undefined ? join(packageRoot, config.models) : absolute(given) };
+}
+
+const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));

@@ -1,0 +1,135 @@
+/** What clients are told about a kind of failure: its HTTP status, a short title and what to do about it. */
+interface Kind {
+  readonly status: number;
+  readonly title: string;
+  readonly advice: string;
+}
+
+/** Every failure that a client can see, by its stable code. */
+export const problems = {
+  'body-empty': { status: 400, title: 'Empty upload', advice: 'Send the bytes of a file.' },
+  'too-many-bytes': { status: 413, title: 'Too many bytes', advice: 'Send fewer or smaller files in one request.' },
+  'too-many-parts': { status: 413, title: 'Too many parts', advice: 'Spread the files over several requests.' },
+  'too-many-images': { status: 413, title: 'Too many images', advice: 'Spread them over several requests.' },
+  'missing-part': { status: 400, title: 'Missing part', advice: 'With curl, a file is sent as -F field=@path.' },
+  'wrong-field': {
+    status: 400,
+    title: 'Wrong field',
+    advice: 'Settings such as model go into the query, not the form.',
+  },
+  'multipart-malformed': {
+    status: 400,
+    title: 'Malformed multipart body',
+    advice: 'Let the HTTP client build the form and its boundary.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'Unsupported media type',
+    advice: 'Name the type of the body in Content-Type.',
+  },
+  'not-acceptable': {
+    status: 406,
+    title: 'Not acceptable',
+    advice: 'Change the Accept header or name a format in the query.',
+  },
+  'not-an-image': { status: 400, title: 'Not an image', advice: 'Send a JPEG, PNG, WebP, GIF, TIFF or AVIF file.' },
+  'image-type-unsupported': {
+    status: 415,
+    title: 'Unsupported image type',
+    advice: 'Convert it to JPEG, PNG, WebP, GIF, TIFF or AVIF.',
+  },
+  'image-truncated': { status: 400, title: 'Truncated image', advice: 'Upload the whole file again.' },
+  'image-corrupt': { status: 400, title: 'Damaged image', advice: 'Open and save it again with an image program.' },
+  'too-many-pixels': { status: 413, title: 'Too many pixels', advice: 'Scale the image down first.' },
+  'features-malformed': {
+    status: 400,
+    title: 'Not features',
+    advice: 'Send what /encode returned: .npy, safetensors or JSON {"shape": …, "data": …}.',
+  },
+  'features-name': { status: 400, title: 'No such tensor', advice: 'Name the tensor "features", or store only one.' },
+  'features-rank': { status: 400, title: 'Wrong rank', advice: 'Features have four axes: [N, C, H, W].' },
+  'features-shape': {
+    status: 400,
+    title: 'Wrong shape',
+    advice: 'GET /models/{name} gives the shape that a model expects.',
+  },
+  'features-dtype': { status: 400, title: 'Wrong element type', advice: 'Cast to float32 first.' },
+  'features-byte-order': { status: 400, title: 'Wrong byte order', advice: 'Store the numbers little-endian ("<f4").' },
+  'features-length': {
+    status: 400,
+    title: 'Wrong length',
+    advice: 'The header and the data disagree: write the file again.',
+  },
+  'features-nan': { status: 400, title: 'NaN in the features', advice: 'Every feature must be a finite number.' },
+  'features-infinite': {
+    status: 400,
+    title: 'Infinity in the features',
+    advice: 'Every feature must be a finite float32 number.',
+  },
+  'format-single-image': {
+    status: 400,
+    title: 'Format holds one image',
+    advice: 'Ask for npy or json, or send one at a time.',
+  },
+  'steps-out-of-range': {
+    status: 400,
+    title: 'steps is out of range',
+    advice: 'steps counts the frames, both ends included.',
+  },
+  'top-k-out-of-range': { status: 400, title: 'topK is out of range', advice: 'topK is at most the number of labels.' },
+  'query-invalid': { status: 400, title: 'Invalid query', advice: '/docs lists the parameters.' },
+  'unknown-model': { status: 404, title: 'Unknown model', advice: 'GET /models lists the models.' },
+  'unknown-route': { status: 404, title: 'Unknown route', advice: '/docs lists the routes.' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed', advice: 'The Allow header lists the methods.' },
+  'request-malformed': {
+    status: 400,
+    title: 'Malformed request',
+    advice: 'Check the address, the headers and the length of the body.',
+  },
+  'request-timeout': { status: 408, title: 'Request took too long to arrive', advice: 'Send it again.' },
+  'headers-too-large': { status: 431, title: 'Headers too large', advice: 'Send fewer or shorter headers.' },
+  'internal-error': {
+    status: 500,
+    title: 'Internal error',
+    advice: 'Try again; if it stays, report it with the request id.',
+  },
+  overloaded: { status: 503, title: 'Overloaded', advice: 'Try again after the seconds in Retry-After.' },
+  'not-ready': { status: 503, title: 'Not ready', advice: 'GET /readyz answers 200 once every model is loaded.' },
+  'answer-timeout': { status: 503, title: 'Timed out', advice: 'Try again later or with fewer images.' },
+} as const satisfies Record<string, Kind>;
+
+export type ProblemCode = keyof typeof problems;
+
+export const problemCodes = Object.keys(problems) as ProblemCode[];
+
+/** A failure that a client may be told about. The message says what was wrong and what was expected. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  constructor(
+    readonly code: ProblemCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Problem details as in RFC 9457. */
+export interface ProblemDetails {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: ProblemCode;
+  requestId?: string;
+}
+
+/** The body that a client gets. */
+export function problemDetails(code: ProblemCode, message: string, requestId?: string): ProblemDetails {
+  const { status, title, advice } = problems[code];
+  const detail = `${sentence(message)} ${advice}`;
+  return { type: `urn:irevnet:problem:${code}`, title, status, detail, code, ...(requestId && { requestId }) };
+}
+
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;

@@ -1,0 +1,94 @@
+import sharp from 'sharp';
+import { Problem } from '../errors.js';
+import { isCutShort } from './complete.js';
+import type { Done, Picture } from './picture.js';
+import { type ImageType, sniff } from './sniff.js';
+
+// Only these loaders of libvips are reachable, whatever an upload claims to be.
+const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: loaders });
+sharp.cache(false);
+
+export interface DecodeOptions {
+  /** The size that is wanted, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** contain: the whole image fits inside; cover: it fills the size and is cropped at the centre. */
+  readonly fit: 'contain' | 'cover';
+  readonly maxPixels: number;
+}
+
+export interface Decoded {
+  readonly type: ImageType;
+  /** The size as it is seen: after the EXIF orientation. */
+  readonly width: number;
+  readonly height: number;
+  /** 8-bit sRGB with alpha, oriented, at most the wanted size. */
+  readonly picture: Picture;
+}
+
+/** Seconds that libvips may spend on one image. */
+const DECODE_SECONDS = 30;
+
+/**
+ * Reads the first frame of an image file, turns it as EXIF says and resizes it, if it has not the size already.
+ * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels
+ */
+export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
+  const type = typeOf(bytes);
+  const source = { failOn: 'truncated', limitInputPixels: false } as const;
+  const { autoOrient, orientation = 1 } = await explained(type, bytes, () => sharp(bytes, source).metadata());
+  const { width, height } = autoOrient;
+  if (width * height > options.maxPixels) {
+    throw new Problem(
+      'too-many-pixels',
+      `the image has ${width} × ${height} pixels; at most ${options.maxPixels} are read`,
+    );
+  }
+  const resize = {
+    width: options.width,
+    height: options.height,
+    fit: options.fit === 'cover' ? 'cover' : 'inside',
+  } as const;
+  const same = width === options.width && height === options.height;
+  const oriented = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
+  const pipeline = (same ? oriented : oriented.resize(resize))
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .raw({ depth: 'uchar' });
+  const { data, info } = await explained(type, bytes, () =>
+    pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true }),
+  );
+  const done: Done[] = orientation > 1 ? ['rotated'] : [];
+  if (!same) done.push('resized');
+  if (!same && options.fit === 'cover' && width * options.height !== height * options.width) done.push('cropped');
+  return { type, width, height, picture: { width: info.width, height: info.height, channels: 4, data, done } };
+}
+
+function typeOf(bytes: Uint8Array): ImageType {
+  if (bytes.length === 0) throw new Problem('body-empty', 'the image file is empty');
+  const sniffed = sniff(bytes);
+  if (!sniffed)
+    throw new Problem('not-an-image', `the ${bytes.length} bytes received do not begin like any known image file`);
+  if ('refused' in sniffed) throw new Problem('image-type-unsupported', `${sniffed.refused} files are not read`);
+  return sniffed.read;
+}
+
+const TRUNCATED = /premature end|unexpected end|end of stream|file size too small|out of data|bad seek/i;
+
+/** Runs libvips and puts what it says into our words. */
+async function explained<T>(type: ImageType, bytes: Uint8Array, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const { message } = error as Error;
+    const name = type.toUpperCase();
+    if (isCutShort(type, bytes) || TRUNCATED.test(message)) {
+      throw new Problem('image-truncated', `the ${name} file ends too early, after ${bytes.length} bytes`, {
+        cause: error,
+      });
+    }
+    throw new Problem('image-corrupt', `the file begins like ${name} but cannot be decoded`, { cause: error });
+  }
+}

@@ -1,0 +1,35 @@
+import type { Manifest } from '../../export/model/manifest.js';
+import { decodeImage } from './decode.js';
+import type { Done } from './picture.js';
+import { type Invert, steps } from './steps.js';
+
+export interface Prepared {
+  /** uint8 [H, W, C], as the network takes them. */
+  readonly pixels: Uint8Array;
+  /** The upload's type and size, and what was done to it, in order. */
+  readonly source: { readonly type: string; readonly width: number; readonly height: number };
+  readonly done: readonly Done[];
+}
+
+export interface PrepareOptions {
+  readonly invert: Invert;
+  readonly maxPixels: number;
+}
+
+/**
+ * Makes an uploaded image what a model takes. One that has the model's size and no colour or transparency to remove
+ * comes out with identical pixels.
+ * @throws Problem as `decodeImage`
+ */
+export async function prepareImage(
+  bytes: Uint8Array,
+  { input, preprocessing }: Pick<Manifest, 'input' | 'preprocessing'>,
+  { invert, maxPixels }: PrepareOptions,
+): Promise<Prepared> {
+  const { width, height, channels } = input;
+  const { fit, polarity } = preprocessing;
+  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, maxPixels });
+  const target = { width, height, channels, polarity, invert };
+  const { data, done } = steps.reduce((p, step) => step(p, target), picture);
+  return { pixels: data, source, done };
+}

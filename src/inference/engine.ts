@@ -1,0 +1,48 @@
+import { availableParallelism } from 'node:os';
+import { ModelError } from '../../export/model/folder.js';
+import type { Manifest } from '../../export/model/manifest.js';
+import type { Config } from '../config.js';
+import { Problem } from '../errors.js';
+import { readModels } from './models.js';
+import { createPool, type Run } from './pool.js';
+
+/** The models, and the threads that run them. */
+export interface Engine {
+  readonly models: ReadonlyMap<string, Manifest>;
+  readonly defaultModel: string;
+  readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps'>;
+  readonly run: Run;
+  /** Resolves when every model is loaded and tested; rejects with the reason why one is not. */
+  readonly ready: Promise<void>;
+  isReady(): boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads the model folders and starts to load them: all, or only the one named.
+ * @throws ModelError when a folder cannot be used
+ */
+export async function openEngine(config: Config, only?: string): Promise<Engine> {
+  const models = await readModels(config.models, only);
+  const manifests = new Map(models.map(({ manifest }) => [manifest.name, manifest]));
+  const defaultModel = only ?? config.model;
+  if (!manifests.has(defaultModel)) {
+    throw new ModelError(
+      `the default model ${defaultModel} is not in ${config.models}; it has: ${[...manifests.keys()].join(', ')}`,
+    );
+  }
+  const { workers, maxBatch, maxQueue } = config;
+  const threads = config.threads || Math.max(1, Math.floor(availableParallelism() / workers));
+  const { run, ready, isReady, close } = createPool({ models, threads, workers, maxBatch, maxQueue });
+  return { models: manifests, defaultModel, limits: config, run, ready, isReady, close };
+}
+
+/** The manifest of a model, or of the default one. @throws Problem unknown-model */
+export function modelOf({ models, defaultModel }: Engine, name: string = defaultModel): Manifest {
+  const manifest = models.get(name);
+  if (manifest) return manifest;
+  throw new Problem(
+    'unknown-model',
+    `there is no model ${JSON.stringify(name.slice(0, 64))}; there is ${[...models.keys()].join(', ')}`,
+  );
+}

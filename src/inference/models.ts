@@ -1,0 +1,30 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelError, readModelFolder } from '../../export/model/folder.js';
+import type { ModelSource } from './protocol.js';
+
+/** Folders that are being written, or hidden. */
+const PASSING = /^\.|\.(tmp|old)$/;
+
+/**
+ * Reads and checks the model folders in a folder: all, or only the one named.
+ * @throws ModelError naming the folder or file that is wrong and what was expected
+ */
+export async function readModels(folder: string, only?: string): Promise<ModelSource[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new ModelError(`the models folder ${folder} cannot be read (${error.code})`);
+  });
+  const names = entries.filter((e) => !e.isFile() && !PASSING.test(e.name)).map((e) => e.name);
+  if (names.length === 0) throw new ModelError(`the models folder ${folder} holds no model folder`);
+  if (only !== undefined && !names.includes(only)) {
+    throw new ModelError(`there is no model ${JSON.stringify(only)} in ${folder}; it has: ${names.join(', ')}`);
+  }
+  const wanted = names.filter((name) => only === undefined || name === only).sort();
+  return Promise.all(wanted.map((name) => readModel(join(folder, name), name)));
+}
+
+async function readModel(folder: string, name: string): Promise<ModelSource> {
+  const manifest = await readModelFolder(folder);
+  if (manifest.name === name) return { folder, manifest };
+  throw new ModelError(`${folder} holds a model named ${manifest.name}: name the folder like the model`);
+}

@@ -1,0 +1,45 @@
+import type { Manifest } from '../../export/model/manifest.js';
+import type { Tensor } from '../../export/tensor.js';
+
+export type GraphName = 'forward' | 'inverse';
+
+/** What each graph takes, and what it gives. */
+export const graphs = {
+  forward: { input: 'pixels', outputs: ['features', 'logits', 'image'] },
+  inverse: { input: 'features', outputs: ['pixels', 'image'] },
+} as const;
+
+/** Outputs by name and element type; rows are images. */
+export interface Outputs {
+  features: Tensor<'float32'>;
+  logits: Tensor<'float32'>;
+  image: Tensor<'float32'>;
+  pixels: Tensor<'uint8'>;
+}
+export type OutputName = keyof Outputs;
+
+/** A model that a worker is to load. */
+export interface ModelSource {
+  readonly folder: string;
+  readonly manifest: Manifest;
+}
+
+export interface WorkerSettings {
+  readonly models: readonly ModelSource[];
+  readonly threads: number;
+}
+
+/** To a worker: run a batch. Buffers are transferred both ways. */
+export interface Batch {
+  readonly model: string;
+  readonly graph: GraphName;
+  readonly input: Tensor;
+  readonly outputs: readonly OutputName[];
+}
+
+/** From a worker, which runs one batch at a time. */
+export type Report =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'done'; readonly outputs: Partial<Outputs> }
+  | { readonly kind: 'failed'; readonly message: string };

@@ -1,0 +1,65 @@
+import { Problem } from '../errors.js';
+import type { Prepared } from '../image/prepare.js';
+import { type Engine, modelOf } from '../inference/engine.js';
+import { rows } from '../inference/rows.js';
+import { type ImageOptions, prepareBatch } from './images.js';
+
+export interface ClassifyOptions extends ImageOptions {
+  /** How many labels an image gets, best first. */
+  readonly topK?: number | undefined;
+}
+
+export interface Score {
+  readonly index: number;
+  readonly label: string;
+  readonly probability: number;
+}
+
+export interface Classified {
+  readonly model: string;
+  readonly predictions: readonly {
+    readonly top: readonly Score[];
+    readonly image: Pick<Prepared, 'source' | 'done'>;
+  }[];
+}
+
+const DEFAULT_TOP = 5;
+
+/**
+ * Classifies images.
+ * @throws Problem unknown-model, top-k-out-of-range, and as `prepareBatch` and `Run`
+ */
+export async function classify(
+  engine: Engine,
+  files: readonly Uint8Array[],
+  options: ClassifyOptions,
+): Promise<Classified> {
+  const manifest = modelOf(engine, options.model);
+  const { name, labels } = manifest;
+  const { topK = Math.min(DEFAULT_TOP, labels.length), invert, signal } = options;
+  if (!Number.isInteger(topK) || topK < 1 || topK > labels.length) {
+    throw new Problem('top-k-out-of-range', `topK is ${topK}; expected a whole number from 1 to ${labels.length}`);
+  }
+  const { pixels, prepared } = await prepareBatch(files, manifest, { invert, maxPixels: engine.limits.maxPixels });
+  const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], signal });
+  const predictions = prepared.map(({ source, done }, i) => {
+    const top = best(softmax(rows(logits, i, i + 1).data), labels, topK);
+    return { top, image: { source, done } };
+  });
+  return { model: name, predictions };
+}
+
+/** exp(zᵢ) / Σ exp(zⱼ), with the largest z subtracted first, so that nothing overflows. */
+export function softmax(logits: ArrayLike<number>): number[] {
+  const z = Array.from(logits);
+  const largest = Math.max(...z);
+  const exponentials = z.map((v) => Math.exp(v - largest));
+  const sum = exponentials.reduce((a, b) => a + b, 0);
+  return exponentials.map((v) => v / sum);
+}
+
+const best = (probabilities: readonly number[], labels: readonly string[], count: number): Score[] =>
+  probabilities
+    .map((probability, index) => ({ index, label: labels[index]!, probability }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index)
+    .slice(0, count);

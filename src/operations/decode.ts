@@ -1,0 +1,25 @@
+import type { Tensor } from '../../export/tensor.js';
+import { type Engine, modelOf } from '../inference/engine.js';
+import { checkFeatures, readTensor } from '../tensor/read.js';
+import type { Options } from './images.js';
+
+export interface Recovered {
+  readonly model: string;
+  /** uint8 [N, H, W, C] */
+  readonly pixels: Tensor<'uint8'>;
+  /** The network's input: normalised pixels, float32 [N, C, H, W]. */
+  readonly image: Tensor<'float32'>;
+}
+
+/**
+ * Recovers images from a file of features.
+ * @throws Problem unknown-model, and as `readTensor`, `checkFeatures` and `Run`
+ */
+export async function decode(engine: Engine, file: Uint8Array, { model, signal }: Options): Promise<Recovered> {
+  const manifest = modelOf(engine, model);
+  const features = readTensor(file);
+  checkFeatures(features, manifest.features.shape, engine.limits.maxImages);
+  const outputs = ['pixels', 'image'] as const;
+  const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, signal });
+  return { model: manifest.name, ...recovered };
+}

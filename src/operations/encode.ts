@@ -1,0 +1,32 @@
+import type { Tensor } from '../../export/tensor.js';
+import type { Prepared } from '../image/prepare.js';
+import { type Engine, modelOf } from '../inference/engine.js';
+import { type ImageOptions, prepareBatch } from './images.js';
+
+export interface Encoded {
+  readonly model: string;
+  /** Φ(x), float32 [N, C, H, W]. */
+  readonly features: Tensor<'float32'>;
+  readonly prepared: readonly Prepared[];
+}
+
+/**
+ * Computes the features of images.
+ * @throws Problem unknown-model, and as `prepareBatch` and `Run`
+ */
+export async function encode(
+  engine: Engine,
+  files: readonly Uint8Array[],
+  { model, invert, signal }: ImageOptions,
+): Promise<Encoded> {
+  const manifest = modelOf(engine, model);
+  const { pixels, prepared } = await prepareBatch(files, manifest, { invert, maxPixels: engine.limits.maxPixels });
+  const { features } = await engine.run({
+    model: manifest.name,
+    graph: 'forward',
+    input: pixels,
+    outputs: ['features'],
+    signal,
+  });
+  return { model: manifest.name, features, prepared };
+}

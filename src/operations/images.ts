@@ -1,0 +1,52 @@
+import type { Manifest } from '../../export/model/manifest.js';
+import { type Tensor, tensor } from '../../export/tensor.js';
+import { Problem } from '../errors.js';
+import { type Prepared, type PrepareOptions, prepareImage } from '../image/prepare.js';
+
+/** Settings of every operation. */
+export interface Options {
+  readonly model?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Settings of every operation on images. */
+export interface ImageOptions extends Options {
+  readonly invert: PrepareOptions['invert'];
+}
+
+export interface PreparedBatch {
+  /** uint8 [N, H, W, C] */
+  readonly pixels: Tensor<'uint8'>;
+  readonly prepared: readonly Prepared[];
+}
+
+/**
+ * Prepares uploaded files for a model, as one batch in their order. They are decoded one after the other, so that a
+ * request holds one large image in memory at a time.
+ * @throws Problem as `prepareImage`, its message naming the file by number when there are several
+ */
+export async function prepareBatch(
+  files: readonly Uint8Array[],
+  manifest: Manifest,
+  options: PrepareOptions,
+): Promise<PreparedBatch> {
+  const { height, width, channels } = manifest.input;
+  const prepared: Prepared[] = [];
+  for (const [i, file] of files.entries())
+    prepared.push(await numbered(files.length, i, () => prepareImage(file, manifest, options)));
+  const size = height * width * channels;
+  const data = new Uint8Array(files.length * size);
+  prepared.forEach(({ pixels }, i) => {
+    data.set(pixels, i * size);
+  });
+  return { pixels: tensor('uint8', [files.length, height, width, channels], data), prepared };
+}
+
+async function numbered<T>(count: number, index: number, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (count === 1 || !(error instanceof Problem)) throw error;
+    throw new Problem(error.code, `file ${index + 1} of ${count}: ${error.message}`, { cause: error });
+  }
+}

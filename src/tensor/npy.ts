@@ -1,0 +1,79 @@
+import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/tensor.js';
+import { Problem } from '../errors.js';
+
+const MAGIC = '\x93NUMPY';
+const ALIGNMENT = 64;
+
+/** Tells the format by its first bytes. */
+export const isNpy = (bytes: Uint8Array): boolean => String.fromCharCode(...bytes.subarray(0, MAGIC.length)) === MAGIC;
+
+/** Writes a float32 tensor. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+export function writeNpy(tensor: Tensor<'float32'>): Uint8Array {
+  const shape = tensor.dims.map((d) => `${d},`).join(' ');
+  const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tensor.dims.length > 1 ? shape.slice(0, -1) : shape}), }`;
+  const length = Math.ceil((10 + dictionary.length + 1) / ALIGNMENT) * ALIGNMENT;
+  const out = new Uint8Array(length + tensor.data.byteLength);
+  const header = `${MAGIC}\x01\x00${dictionary.padEnd(length - 11)}\n`;
+  for (let i = 0; i < length; i++) out[i] = header.charCodeAt(i);
+  new DataView(out.buffer).setUint16(8, length - 10, true);
+  out.set(bytesOf(tensor), length);
+  return out;
+}
+
+/** Where the length of the header is padded in: after magic, version and, here, two places held for the length. */
+interface Header {
+  readonly descr: string;
+  readonly fortran: boolean;
+  readonly shape: number[];
+  readonly end: number;
+}
+
+/**
+ * Reads a little-endian float32 array, in C or Fortran order.
+ * @throws Problem features-malformed, features-dtype, features-byte-order, features-length
+ */
+export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
+  const { descr, fortran, shape, end } = readHeader(bytes);
+  checkType(descr);
+  const [expected, found] = [sizeOf(shape) * 4, bytes.length - end];
+  if (expected !== found) {
+    throw new Problem(
+      'features-length',
+      `shape [${shape}] of float32 takes ${expected} bytes, but ${found} follow the .npy header`,
+    );
+  }
+  const data = new Float32Array(bytes.slice(end).buffer);
+  if (!fortran) return { type: 'float32', dims: shape, data };
+  const axes = shape.map((_, i) => shape.length - 1 - i);
+  return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
+}
+
+function checkType(descr: string): void {
+  if (descr === '<f4') return;
+  if (descr === '>f4') throw new Problem('features-byte-order', 'the .npy file is big-endian (">f4")');
+  throw new Problem('features-dtype', `the .npy file holds "${descr}"; expected float32 ("<f4")`);
+}
+
+function readHeader(bytes: Uint8Array): Header {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = bytes[6];
+  if (!isNpy(bytes) || bytes.length < 12 || !(version === 1 || version === 2 || version === 3)) {
+    throw new Problem('features-malformed', 'the .npy file has no valid beginning');
+  }
+  const start = version === 1 ? 10 : 12;
+  const end = start + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  if (end > bytes.length)
+    throw new Problem('features-length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
+  const text = new TextDecoder('latin1').decode(bytes.subarray(start, end));
+  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
+  const sizes = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(text)?.[1];
+  if (order === undefined || sizes === undefined)
+    throw new Problem('features-malformed', 'the .npy header lacks its order or shape');
+  if (descr === undefined) throw new Problem('features-dtype', 'the .npy file holds records, not plain numbers');
+  const shape = sizes
+    .split(',')
+    .filter((s) => s.trim() !== '')
+    .map(Number);
+  return { descr, fortran: order === 'True', shape, end };
+}
