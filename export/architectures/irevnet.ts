@@ -3,7 +3,7 @@ import { bottleneck } from '../layers/bottleneck.js';
 import { coupling } from '../layers/coupling.js';
 import { head } from '../layers/head.js';
 import { chain, type Invertible, type Pair } from '../layers/invertible.js';
-import { crop, pixels } from '../layers/pixels.js';
+import { pixels } from '../layers/pixels.js';
 import { psi } from '../layers/psi.js';
 import { halves, injectivePadding } from '../layers/split.js';
 import { ConfigError, type Network } from './network.js';
@@ -55,6 +55,7 @@ function plan(config: IRevNetConfig): BlockPlan[] {
       const width = widths[stage]!;
       const padding = 2 * width - channels * stride ** 2;
       const where = `widths: stage ${stage + 1} receives ${channels} channels`;
+      if (channels % 2 !== 0 && padding === 0) throw new ConfigError(`${where}, which do not split in two halves; use initialPsi 2`);
       if (stride === 2 && padding !== 0) {
         throw new ConfigError(`${where}, so with stride 2 its half-width must be ${2 * channels}, got ${width}`);
       }
@@ -93,7 +94,6 @@ export function irevnet(config: IRevNetConfig): Network {
   const width = reduced(input.width, config, 'width');
   const channels = 2 * blocks.at(-1)!.width;
   const layers = blocks.map((block, i) => blockLayer(`block${i + 1}`, block, config, i === 0));
-  const canvas = pixels(input, grid);
   const first = psi(config.initialPsi);
   const open = halves(blocks[0]!.channels);
   const close = halves(channels);
@@ -104,17 +104,14 @@ export function irevnet(config: IRevNetConfig): Network {
     classes,
     grid,
     features: [channels, height, width],
-    forward: (bytes) => {
-      const x = canvas.forward(bytes);
+    pixels: pixels(input, grid),
+    encode: (x) => {
       const states = [open.forward(first.forward(x))];
       for (const layer of layers) states.push(layer.forward(states.at(-1)!));
       const features = close.inverse(states.at(-1)!);
-      return { image: crop(x, input), features, logits: classify(features), states };
+      return { features, logits: classify(features), states };
     },
-    inverse: (features) => {
-      const x = first.inverse(open.inverse(body.inverse(close.forward(features))));
-      return { image: crop(x, input), pixels: canvas.inverse(x) };
-    },
+    decode: (features) => first.inverse(open.inverse(body.inverse(close.forward(features)))),
   };
 }
 

@@ -3,10 +3,8 @@ import { matmul } from '../ops/matmul.js';
 import { gatherOrZero, reshape } from '../ops/movement.js';
 import { reduceSum } from '../ops/reduce.js';
 import { tensor } from '../tensor.js';
+import type { StoredWeights } from './rewrite.js';
 import { fitsWinograd, winograd } from './winograd.js';
-
-/** Weights as the graph wants them laid out: the tensor with its axes permuted. */
-export type StoredWeights = (w: Value, perm: readonly number[]) => Value;
 
 export type Four = readonly [n: number, c: number, h: number, w: number];
 

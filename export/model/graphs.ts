@@ -1,6 +1,7 @@
 import type { Network } from '../architectures/network.js';
 import { emit, type Placement } from '../emit.js';
 import { type Graph, input, type Parameter, parametersOf } from '../graph.js';
+import { crop } from '../layers/pixels.js';
 import { abs } from '../ops/elementwise.js';
 import { concat, reshape } from '../ops/movement.js';
 import { reduceMax } from '../ops/reduce.js';
@@ -12,21 +13,23 @@ const pixelsOf = ({ input: { height, width, channels } }: Network) =>
 /** Φ: pixels → features, logits, image. */
 export function forwardGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
-  const { features, logits, image } = network.forward(pixels);
-  return { name: 'forward', inputs: [pixels], outputs: { features, logits, image } };
+  const x = network.pixels.forward(pixels);
+  const { features, logits } = network.encode(x);
+  return { name: 'forward', inputs: [pixels], outputs: { features, logits, image: crop(x, network.input) } };
 }
 
 /** Φ⁻¹: features → pixels, image. */
 export function inverseGraph(network: Network): Graph {
   const features = input('features', 'float32', ['N', ...network.features]);
-  const { pixels, image } = network.inverse(features);
-  return { name: 'inverse', inputs: [features], outputs: { pixels, image } };
+  const x = network.decode(features);
+  const pixels = network.pixels.inverse(x);
+  return { name: 'inverse', inputs: [features], outputs: { pixels, image: crop(x, network.input) } };
 }
 
 /** The largest magnitude in the streams before the first block and after each block: pixels → float32 [N, blocks + 1]. */
 export function magnitudeGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
-  const peaks = network.forward(pixels).states.map((pair) => {
+  const peaks = network.encode(network.pixels.forward(pixels)).states.map((pair) => {
     const merged = pair.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
     return reduceMax(concat(merged.map((m) => reshape(m, ['N', 1])), 1), [1], true);
   });

@@ -33,26 +33,14 @@ export const everywhere = (sinks: readonly Metrics[]): Metrics => ({
   end: async () => void (await Promise.all(sinks.map((s) => s.end()))),
 });
 
-/** Lines that are kept in memory before they are appended to the file. */
-const BUFFERED = 50;
-
 /** Writes a JSON line for every step and validation. A resumed run first drops the lines after its starting point. */
 export function jsonLines(path: string): Metrics {
-  let lines: string[] = [];
-  const flush = async () => {
-    const text = lines.join('');
-    lines = [];
-    if (text !== '') await appendFile(path, text);
-  };
-  const line = async (kind: string, values: object) => {
-    lines.push(`${JSON.stringify({ kind, ...values })}\n`);
-    if (lines.length >= BUFFERED) await flush();
-  };
+  const line = (kind: string, values: object) => appendFile(path, `${JSON.stringify({ kind, ...values })}\n`);
   return {
     begin: async ({ start }) => writeAtomically(path, await linesUpTo(path, start)),
     step: (m) => line('step', m),
     validation: (m) => line('validation', m),
-    end: flush,
+    end: () => {},
   };
 }
 

@@ -2,7 +2,7 @@ import { grad } from '../grad.js';
 import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
-import type { StoredWeights } from '../lower/convolution.js';
+import type { StoredWeights } from '../lower/rewrite.js';
 import type { Network } from '../architectures/network.js';
 import { add, cast, equal, less, mul, neg, sub } from '../ops/elementwise.js';
 import { concat, reshape } from '../ops/movement.js';
@@ -47,7 +47,7 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const pixels = input('pixels', 'uint8', [batch, height, width, channels]);
   const labels = input('labels', 'int64', [batch]);
   const learningRate = input('learningRate', 'float32', []);
-  const { logits } = network.forward(pixels);
+  const { logits } = network.encode(network.pixels.forward(pixels));
   const training = withBatchStatistics([logits]);
   const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
   const leaves = parametersOf([logits]);

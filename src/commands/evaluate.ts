@@ -23,7 +23,9 @@ export const evaluateCommand = new Command('evaluate')
   .description('print accuracy and inversion figures on the test images, as JSON')
   .argument('<model>', 'name of the model')
   .addOption(modelsOption())
-  .addOption(new Option('--dataset <name>', 'whose test images').choices(Object.keys(datasets)).default('fashion-mnist'))
+  .addOption(
+    new Option('--dataset <name>', 'whose test images').choices(Object.keys(datasets)).default('fashion-mnist'),
+  )
   .option('--data <folder>', 'where the data set lies (default: where Debian installs it)')
   .option('--noise <n>', 'measure inversion on n images of noise instead', whole(0), 0)
   .option('--grid <k>', 'rebuild the graphs with streams on multiples of 2^-k; 0: plain floats', whole(0))
@@ -41,8 +43,14 @@ export const evaluateCommand = new Command('evaluate')
       flags.grid === undefined
         ? await openGraphs(model, flags.threads)
         : await buildGraphs(withGrid(model, flags.grid === 0 ? null : flags.grid), model.weights, flags.threads);
-    const progress = (done: number) => process.stderr.isTTY && process.stderr.write(`\r${done} of ${images.count} images`);
-    const { correct, inversion } = await measure(graphs, images, { encode: flags.encodeBatch, decode: flags.decodeBatch }, progress);
+    const progress = (done: number) =>
+      process.stderr.isTTY && process.stderr.write(`\r${done} of ${images.count} images`);
+    const { correct, inversion } = await measure(
+      graphs,
+      images,
+      { encode: flags.encodeBatch, decode: flags.decodeBatch },
+      progress,
+    );
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     await closeGraphs(graphs);
     const accuracy = noisy ? null : correct / images.count;

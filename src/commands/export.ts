@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Argument, Command } from 'commander';
-import { buildNetwork } from '../../export/architectures/index.js';
 import { configurations } from '../../export/architectures/configurations.js';
+import { buildNetwork } from '../../export/architectures/index.js';
 import { createModel, type ModelParts } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import { measure } from '../../export/model/measure.js';
@@ -29,7 +29,9 @@ interface Flags {
 /** `irevnet export`: makes a model folder of a trained run, or of random weights. */
 export const exportCommand = new Command('export')
   .description('write Φ, Φ⁻¹, their weights and the manifest of a trained run')
-  .addArgument(new Argument('<run>', 'run folder of `irevnet train`; with --random-weights the name of a configuration'))
+  .addArgument(
+    new Argument('<run>', 'run folder of `irevnet train`; with --random-weights the name of a configuration'),
+  )
   .option('--name <name>', 'name of the model (default: the data set’s or the configuration’s)')
   .addOption(modelsOption())
   .option('--grid <k>', 'put the streams on multiples of 2^-k; 0: plain floats (default: as configured)', whole(0))
@@ -51,7 +53,8 @@ const regridded = (config: Recipe['config'], grid: number | undefined): Recipe['
 
 function randomParts(source: string, flags: Flags): ModelParts & { name: string } {
   const known = configurations[source];
-  if (known === undefined) throw new Error(`unknown configuration ${source}; there are: ${Object.keys(configurations).join(', ')}`);
+  if (known === undefined)
+    throw new Error(`unknown configuration ${source}; there are: ${Object.keys(configurations).join(', ')}`);
   const config = regridded(known.config, flags.grid);
   const network = buildNetwork(known.architecture, config);
   return {
@@ -69,7 +72,8 @@ function randomParts(source: string, flags: Flags): ModelParts & { name: string 
 
 async function trainedParts(run: string, flags: Flags): Promise<ModelParts & { name: string }> {
   const checkpoint = await loadCheckpoint(checkpointPath(run));
-  if (checkpoint === undefined) throw new CheckpointError(`${run} holds no checkpoint; give a folder that irevnet train has written`);
+  if (checkpoint === undefined)
+    throw new CheckpointError(`${run} holds no checkpoint; give a folder that irevnet train has written`);
   const recipe = checkpoint.recipe as Recipe;
   const dataset = datasets[recipe.dataset]!;
   const config = regridded(recipe.config, flags.grid);

@@ -5,7 +5,8 @@ export const whole =
   (minimum: number) =>
   (text: string): number => {
     const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < minimum) throw new InvalidArgumentError(`expected a whole number of at least ${minimum}.`);
+    if (!Number.isSafeInteger(value) || value < minimum)
+      throw new InvalidArgumentError(`expected a whole number of at least ${minimum}.`);
     return value;
   };
 

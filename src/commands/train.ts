@@ -36,13 +36,20 @@ export const trainCommand = new Command('train')
   .description('train a network; run again with the same settings to go on where it stopped')
   .addOption(new Option('--dataset <name>', 'what to train on').choices(Object.keys(datasets)).default('fashion-mnist'))
   .option('--data <folder>', 'where the data set lies (default: where Debian installs it)')
-  .option('--config <name or file>', `network: ${Object.keys(configurations).join(', ')}, or a JSON file (default: the data set's)`)
+  .option(
+    '--config <name or file>',
+    `network: ${Object.keys(configurations).join(', ')}, or a JSON file (default: the data set's)`,
+  )
   .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<dataset>)')
   .option('--epochs <n>', 'passes over the training set', whole(1), 30)
   .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0), 0)
   .option('--batch <n>', 'images a step', whole(2), 128)
   .option('--learning-rate <x>', 'peak of the schedule', positive, 0.1)
-  .addOption(new Option('--schedule <kind>', 'course of the learning rate').choices(['one-cycle', 'cosine']).default('one-cycle'))
+  .addOption(
+    new Option('--schedule <kind>', 'course of the learning rate')
+      .choices(['one-cycle', 'cosine'])
+      .default('one-cycle'),
+  )
   .option('--momentum <x>', 'Nesterov momentum', between(0, 1), 0.9)
   .option('--weight-decay <x>', 'L2 penalty on every parameter', between(0, 1), 5e-4)
   .option('--label-smoothing <x>', 'share of a label spread over all classes', between(0, 1), 0.1)
@@ -50,7 +57,12 @@ export const trainCommand = new Command('train')
   .option('--no-flip', 'no random mirroring')
   .option('--validation <n>', 'training images set aside to validate on', whole(0), 5000)
   .option('--seed <n>', 'seed of everything random', whole(0), 1)
-  .option('--threads <n>', 'threads; results are the same bits only for the same number', whole(1), availableParallelism())
+  .option(
+    '--threads <n>',
+    'threads; results are the same bits only for the same number',
+    whole(1),
+    availableParallelism(),
+  )
   .option('--checkpoint-every <n>', 'steps between checkpoints', whole(1), 200)
   .option('--json', 'print the result as JSON', false)
   .action(async (flags: Flags) => {
@@ -70,7 +82,11 @@ export const trainCommand = new Command('train')
     const result = await train({ recipe, images, folder, threads, checkpointEvery, signal: stop.signal, metrics });
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     const summary = { folder, ...result };
-    process.stdout.write(flags.json ? `${JSON.stringify(summary)}\n` : `${result.outcome} at step ${result.step} of ${result.total}: ${folder}\n`);
+    process.stdout.write(
+      flags.json
+        ? `${JSON.stringify(summary)}\n`
+        : `${result.outcome} at step ${result.step} of ${result.total}: ${folder}\n`,
+    );
     if (result.outcome === 'interrupted') process.exitCode = 130;
   });
 

@@ -1,14 +1,15 @@
 import t from 'tap';
+import { seeded } from '../../export/random.js';
 import { bind, definition, GraphError, type Value } from '../../export/graph.js';
 import { type OpName, ops } from '../../export/ops/index.js';
 import type { Tensor } from '../../export/tensor.js';
 import { gradientError } from '../helpers/grad.js';
-import { evaluate, generator, inputLike, noise } from '../helpers/graph.js';
+import { evaluate, inputLike, noise } from '../helpers/graph.js';
 
 /** The checks below iterate the registry, so that no op escapes them. */
 for (const op of Object.keys(ops) as OpName[]) {
   t.test(op, async (t) => {
-    const random = generator(7);
+    const random = seeded(7);
     const { examples, vjp } = definition(op);
     for (const [number, { inputs: wanted, attrs }] of examples.entries()) {
       const data = wanted.map((x): Tensor => ('dims' in x ? x : noise(x, random)));
@@ -32,8 +33,8 @@ for (const op of Object.keys(ops) as OpName[]) {
 }
 
 t.test('an error names the op, its inputs and their shapes', async (t) => {
-  const x = inputLike('x', noise([2, 3], generator(1)));
-  const y = inputLike('y', noise([4, 2], generator(1)));
+  const x = inputLike('x', noise([2, 3], seeded(1)));
+  const y = inputLike('y', noise([4, 2], seeded(1)));
   t.throws(
     () => bind('matmul', [x, y], { transA: false, transB: false }),
     new GraphError('matmul(float32[2, 3], float32[4, 2]) with {"transA":false,"transB":false}: inner dimensions differ: 3 and 4'),

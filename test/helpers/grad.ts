@@ -1,3 +1,4 @@
+import type { Random } from '../../export/random.js';
 import { vjp } from '../../export/grad.js';
 import { constant, type Value } from '../../export/graph.js';
 import { mul } from '../../export/ops/elementwise.js';
@@ -15,7 +16,7 @@ const DELTA = 1e-2;
 export async function gradientError(
   f: (inputs: Value[]) => readonly Value[],
   data: readonly Tensor[],
-  random: () => number,
+  random: Random,
 ): Promise<number> {
   // Integers are constants: an index table's gradient rule reads it.
   const leaves = data.map((t, i) => (t.type === 'float32' ? inputLike(`x${i}`, t) : constant(t)));

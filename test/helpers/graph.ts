@@ -1,22 +1,12 @@
 import { emit, type Placement } from '../../export/emit.js';
 import { type Graph, input, type Parameter, type Value } from '../../export/graph.js';
 import { openSession, type SessionOptions } from '../../export/runtime.js';
-import { staticShape } from '../../export/shape.js';
+import type { Random } from '../../export/random.js';
 import { sizeOf, type Tensor, tensor } from '../../export/tensor.js';
-
-/** A small, seeded generator of numbers in [0, 1) (mulberry32), so that tests see the same data each time. */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { initialise } from '../../export/train/initialise.js';
 
 /** A float32 tensor of uniform numbers in [−1, 1). */
-export function noise(dims: readonly number[], random: () => number): Tensor<'float32'> {
+export function noise(dims: readonly number[], random: Random): Tensor<'float32'> {
   return tensor('float32', dims, Float32Array.from({ length: sizeOf(dims) }, () => 2 * random() - 1));
 }
 
@@ -27,16 +17,12 @@ export const inlineFrom =
   (tensors: ReadonlyMap<string, Tensor>) =>
   (p: Parameter): Placement => ({ kind: 'inline', tensor: tensors.get(p.source.name)! });
 
-/** Random numbers for parameters: 1 + noise for scales and variances, small noise for the rest. */
-export function randomParameters(parameters: readonly Parameter[], random: () => number): Map<string, Tensor<'float32'>> {
-  return new Map(
-    parameters.map((p) => {
-      const values = noise(staticShape(p.type.shape), random);
-      const positive = p.source.role.init === 'ones';
-      const data = values.data.map((v) => (positive ? 1 + 0.5 * v : 0.3 * v));
-      return [p.source.name, { ...values, data }];
-    }),
-  );
+/** Parameters as they start, moved by noise so that every scale, bias and statistic matters. */
+export function randomParameters(parameters: readonly Parameter[], random: Random): Map<string, Tensor<'float32'>> {
+  const values = initialise(parameters, random);
+  const vectors = [...values].filter(([, t]) => t.dims.length === 1);
+  for (const [name, t] of vectors) values.set(name, { ...t, data: t.data.map((v) => v + 0.4 * random() - 0.2) });
+  return values;
 }
 
 /** Opens a session on a graph, whose parameters come from `tensors`. */

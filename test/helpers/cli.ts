@@ -1,0 +1,26 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { packagePath } from '../../export/package.js';
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts `irevnet` with the given arguments, in a process of its own. */
+export const startCli = (args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess =>
+  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), ...args], { env: { ...process.env, ...env } });
+
+/** Collects what a process prints until it ends. */
+export function finished(child: ChildProcess): Promise<Finished> {
+  const [out, err]: string[][] = [[], []];
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => out!.push(text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => err!.push(text));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout: out!.join(''), stderr: err!.join('') }));
+  });
+}
+
+/** Runs `irevnet` to its end. */
+export const cli = (...args: readonly string[]): Promise<Finished> => finished(startCli(args));

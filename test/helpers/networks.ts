@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import type { IRevNetConfig } from '../../export/architectures/irevnet.js';
+import { packagePath } from '../../export/package.js';
+import { datasets, type Images } from '../../export/train/dataset.js';
+
+/** Files that tests read; they stay in the source tree when the tests are compiled. */
+export const dataPath = (...parts: string[]): string => packagePath('test', 'data', ...parts);
+
+/** The first 600 training and 200 test images of Fashion-MNIST. */
+export const someImages = (part: 'train' | 'test'): Promise<Images> =>
+  datasets['fashion-mnist']!.load(join(dataPath('fashion-mnist')), part);
+
+/** A bijective network small enough to train in a test: three stages, every kind of convolution lowering. */
+export const small: IRevNetConfig = {
+  input: { height: 28, width: 28, channels: 1, padding: 2, mean: [0.286], std: [0.353] },
+  classes: 10,
+  initialPsi: 2,
+  blocks: [2, 1, 1, 2],
+  strides: [1, 2, 2, 2],
+  widths: [2, 8, 32, 128],
+  hidden: [16, 16, 16, 16],
+  kernels: [3, 3, 3],
+  injective: false,
+  grid: 12,
+};
+
+/** Other shapes of the same family: colour, kernels 1-3-1, stride 2 at once, injective padding, initial ψ of 4. */
+export const variants: Readonly<Record<string, IRevNetConfig>> = {
+  small,
+  'kernels 1-3-1': { ...small, kernels: [1, 3, 1] },
+  'colour, initial ψ 4': {
+    ...small,
+    input: { height: 24, width: 16, channels: 3, padding: 0, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] },
+    initialPsi: 4,
+    blocks: [1, 2],
+    strides: [1, 2],
+    widths: [24, 96],
+    hidden: [8, 12],
+  },
+  'injective, no initial ψ': {
+    ...small,
+    input: { height: 8, width: 8, channels: 3, padding: 0, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] },
+    initialPsi: 1,
+    injective: true,
+    blocks: [2, 1, 1],
+    strides: [1, 2, 1],
+    widths: [4, 16, 20],
+    hidden: [4, 8, 8],
+  },
+};
