@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   type AttributeProto,
-  AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataLocation as DataLocation,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
-  TensorProto_DataLocation as DataLocation,
   type TensorProto,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
@@ -73,7 +73,9 @@ class Writer {
     const aliases = this.nameOutputs();
     for (const [i, node] of order.entries()) this.node(node, i);
     for (const [name, value] of aliases) {
-      this.nodes.push(create(NodeProtoSchema, { opType: 'Identity', name, input: [this.nameOf(value)], output: [name] }));
+      this.nodes.push(
+        create(NodeProtoSchema, { opType: 'Identity', name, input: [this.nameOf(value)], output: [name] }),
+      );
     }
     return create(GraphProtoSchema, {
       name: this.graph.name,
@@ -128,7 +130,9 @@ class Writer {
     this.taken.set(source.name, value);
     this.names.set(value, source.name);
     if (source.kind === 'parameter') {
-      this.initializers.push(initializer(source.name, value.type.shape as number[], this.placement(value as Parameter)));
+      this.initializers.push(
+        initializer(source.name, value.type.shape as number[], this.placement(value as Parameter)),
+      );
     } else if (!this.graph.inputs.includes(value)) {
       throw new GraphError(`input ${source.name} is used but not listed among the inputs of ${this.graph.name}`);
     }
@@ -163,7 +167,8 @@ function initializer(name: string, dims: readonly number[], placement: Placement
 }
 
 function attribute(name: string, value: OnnxAttribute): AttributeProto {
-  const make = (fields: MessageInitShape<typeof AttributeProtoSchema>) => create(AttributeProtoSchema, { ...fields, name });
+  const make = (fields: MessageInitShape<typeof AttributeProtoSchema>) =>
+    create(AttributeProtoSchema, { ...fields, name });
   if (typeof value === 'number') return make({ type: AttributeType.INT, i: BigInt(value) });
   if (typeof value === 'string') return make({ type: AttributeType.STRING, s: new TextEncoder().encode(value) });
   if ('float' in value) return make({ type: AttributeType.FLOAT, f: value.float });

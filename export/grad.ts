@@ -48,7 +48,8 @@ function dependents(order: readonly Node[], wrt: ReadonlySet<Value>): Set<Value>
 
 function pullBack(node: Node, gradients: ReadonlyMap<Value, Value>): readonly (Value | undefined)[] {
   const rule = definition(node.op).vjp;
-  if (rule === 'none') throw new GraphError(`${node.op} has no gradient, but the loss depends on a variable through it`);
+  if (rule === 'none')
+    throw new GraphError(`${node.op} has no gradient, but the loss depends on a variable through it`);
   const grads = node.outputs.map((y) => gradients.get(y) ?? constant(zeros(staticShape(y.type.shape))));
   const pulled = rule(grads, node);
   pulled.forEach((g, i) => {

@@ -97,7 +97,9 @@ export const apply = <K extends OpName>(op: K, inputs: readonly Value[], attrs: 
 export function topological(outputs: Iterable<Value>): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
-  const open = [...outputs].reverse().flatMap((v) => (v.source.kind === 'node' ? [{ node: v.source.node, next: 0 }] : []));
+  const open = [...outputs]
+    .reverse()
+    .flatMap((v) => (v.source.kind === 'node' ? [{ node: v.source.node, next: 0 }] : []));
   while (open.length > 0) {
     const top = open[open.length - 1]!;
     if (top.next === 0 && seen.has(top.node)) {

@@ -9,7 +9,9 @@ export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
 export const packagePath = (...parts: string[]): string => resolve(packageRoot, ...parts);
 
 /** This package's version. */
-export const version: string = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+export const version: string = (
+  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+).version;
 
 function findRoot(folder: string): string {
   try {

@@ -48,6 +48,7 @@ export async function openSession(source: string | Uint8Array, options: SessionO
   };
 }
 
-const native = ({ type, data, dims }: Tensor): ort.Tensor => new ort.Tensor(type as 'float32', data as Float32Array, dims);
+const native = ({ type, data, dims }: Tensor): ort.Tensor =>
+  new ort.Tensor(type as 'float32', data as Float32Array, dims);
 
 const ours = (t: ort.Tensor): Tensor => ({ type: t.type as DType, dims: t.dims, data: t.data as TypedArray }) as Tensor;

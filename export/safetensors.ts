@@ -50,7 +50,8 @@ const HEADER_LIMIT = 100e6;
  * @throws SafetensorsError saying what does not fit
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
-  if (bytes.length < 8) throw new SafetensorsError('truncated', `a safetensors file has at least 8 bytes, got ${bytes.length}`);
+  if (bytes.length < 8)
+    throw new SafetensorsError('truncated', `a safetensors file has at least 8 bytes, got ${bytes.length}`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header claims ${length} bytes`);
   if (8 + length > bytes.length) {
@@ -60,7 +61,8 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   const data = bytes.subarray(8 + length);
   const tensors = new Map(Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry, data)]));
   const used = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
-  if (used !== data.length) throw new SafetensorsError('layout', `tensors take ${used} bytes of the ${data.length} that follow`);
+  if (used !== data.length)
+    throw new SafetensorsError('layout', `tensors take ${used} bytes of the ${data.length} that follow`);
   return { tensors, metadata: metadata as Record<string, string> };
 }
 
@@ -80,14 +82,21 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
 function readTensor(name: string, entry: unknown, data: Uint8Array): Tensor {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !Object.hasOwn(types, dtype)) {
-    throw new SafetensorsError('dtype', `tensor ${name} is ${String(dtype)}; expected one of ${Object.keys(types).join(', ')}`);
+    throw new SafetensorsError(
+      'dtype',
+      `tensor ${name} is ${String(dtype)}; expected one of ${Object.keys(types).join(', ')}`,
+    );
   }
   if (!isSizes(shape)) throw new SafetensorsError('shape', `tensor ${name} has no valid shape`);
-  if (!isSizes(offsets) || offsets.length !== 2) throw new SafetensorsError('layout', `tensor ${name} has no valid data_offsets`);
+  if (!isSizes(offsets) || offsets.length !== 2)
+    throw new SafetensorsError('layout', `tensor ${name} has no valid data_offsets`);
   const [start, end] = offsets as [number, number];
   const size = sizeOf(shape) * widths[dtype as Code];
   if (!Number.isSafeInteger(size) || start > end || end > data.length || end - start !== size) {
-    throw new SafetensorsError('layout', `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${data.length}`);
+    throw new SafetensorsError(
+      'layout',
+      `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${data.length}`,
+    );
   }
   const copy = new Uint8Array(data.subarray(start, end));
   const type = types[dtype as Code];

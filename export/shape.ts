@@ -17,7 +17,8 @@ export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length 
 /** A shape whose every dimension is a number; throws otherwise. */
 export function staticShape(shape: Shape): number[] {
   const unknown = shape.find((d) => typeof d === 'string');
-  if (unknown !== undefined) throw new Error(`needs a static shape, but ${unknown} in [${shape.join(', ')}] is symbolic`);
+  if (unknown !== undefined)
+    throw new Error(`needs a static shape, but ${unknown} in [${shape.join(', ')}] is symbolic`);
   return shape as number[];
 }
 

@@ -21,7 +21,11 @@ export interface Tensor<D extends DType = DType> {
 export const sizeOf = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
 
 /** Makes a tensor; throws RangeError when the data's length is not the shape's size. */
-export function tensor<D extends DType>(type: D, dims: readonly number[], data: Iterable<number> | TypedArray): Tensor<D> {
+export function tensor<D extends DType>(
+  type: D,
+  dims: readonly number[],
+  data: Iterable<number> | TypedArray,
+): Tensor<D> {
   const array: TypedArray = data instanceof arrays[type] ? (data as TypedArray) : convert(type, data);
   if (array.length !== sizeOf(dims)) {
     throw new RangeError(`a ${type} tensor of shape [${dims}] holds ${sizeOf(dims)} elements, got ${array.length}`);
@@ -34,7 +38,8 @@ function convert(type: DType, data: Iterable<number> | TypedArray): TypedArray {
   return arrays[type].from(data as Iterable<number>);
 }
 
-export const zeros = (dims: readonly number[]): Tensor<'float32'> => tensor('float32', dims, new Float32Array(sizeOf(dims)));
+export const zeros = (dims: readonly number[]): Tensor<'float32'> =>
+  tensor('float32', dims, new Float32Array(sizeOf(dims)));
 
 /** The raw little-endian bytes of a tensor, without a copy. */
 export const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

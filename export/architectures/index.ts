@@ -21,7 +21,9 @@ export function buildNetwork(name: string, config: unknown): Network {
   const { schema, build } = architectures[name as ArchitectureName];
   const validator = Compile(schema);
   if (!validator.Check(config)) {
-    const problems = validator.Errors(config).map((e) => `${e.instancePath.slice(1).replaceAll('/', '.') || 'config'} ${e.message}`);
+    const problems = validator
+      .Errors(config)
+      .map((e) => `${e.instancePath.slice(1).replaceAll('/', '.') || 'config'} ${e.message}`);
     throw new ConfigError(`${name}: ${problems.join('; ')}`);
   }
   return build(config);

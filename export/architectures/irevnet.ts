@@ -46,7 +46,8 @@ interface BlockPlan {
 function plan(config: IRevNetConfig): BlockPlan[] {
   const { blocks, strides, widths, hidden, initialPsi, input, injective } = config;
   for (const [name, list] of Object.entries({ strides, widths, hidden })) {
-    if (list.length !== blocks.length) throw new ConfigError(`${name}: ${blocks.length} stages need as many entries, got ${list.length}`);
+    if (list.length !== blocks.length)
+      throw new ConfigError(`${name}: ${blocks.length} stages need as many entries, got ${list.length}`);
   }
   let channels = input.channels * initialPsi ** 2;
   return blocks.flatMap((n, stage) =>
@@ -55,7 +56,8 @@ function plan(config: IRevNetConfig): BlockPlan[] {
       const width = widths[stage]!;
       const padding = 2 * width - channels * stride ** 2;
       const where = `widths: stage ${stage + 1} receives ${channels} channels`;
-      if (channels % 2 !== 0 && padding === 0) throw new ConfigError(`${where}, which do not split in two halves; use initialPsi 2`);
+      if (channels % 2 !== 0 && padding === 0)
+        throw new ConfigError(`${where}, which do not split in two halves; use initialPsi 2`);
       if (stride === 2 && padding !== 0) {
         throw new ConfigError(`${where}, so with stride 2 its half-width must be ${2 * channels}, got ${width}`);
       }
@@ -75,7 +77,9 @@ function reduced(size: number, { initialPsi, strides, input }: IRevNetConfig, wh
   const factor = strides.reduce<number>((a, s) => a * s, initialPsi);
   const canvas = size + 2 * input.padding;
   if (canvas % factor !== 0) {
-    throw new ConfigError(`input.${what}: ${canvas} pixels (padding included) are not a multiple of ${factor}, the product of ψ and the strides`);
+    throw new ConfigError(
+      `input.${what}: ${canvas} pixels (padding included) are not a multiple of ${factor}, the product of ψ and the strides`,
+    );
   }
   return canvas / factor;
 }
@@ -87,7 +91,8 @@ function reduced(size: number, { initialPsi, strides, input }: IRevNetConfig, wh
 export function irevnet(config: IRevNetConfig): Network {
   const { input, grid, classes } = config;
   for (const part of ['mean', 'std'] as const) {
-    if (input[part].length !== input.channels) throw new ConfigError(`input.${part}: one number a channel (${input.channels})`);
+    if (input[part].length !== input.channels)
+      throw new ConfigError(`input.${part}: one number a channel (${input.channels})`);
   }
   const blocks = plan(config);
   const height = reduced(input.height, config, 'height');

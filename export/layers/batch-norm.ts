@@ -3,8 +3,8 @@ import { add, mul, reciprocal, sqrt, square, sub } from '../ops/elementwise.js';
 import { reshape } from '../ops/movement.js';
 import { batchNorm } from '../ops/normalisation.js';
 import { reduceMean } from '../ops/reduce.js';
-import { sizeOf } from '../tensor.js';
 import { staticShape } from '../shape.js';
+import { sizeOf } from '../tensor.js';
 
 const EPSILON = 1e-5;
 
@@ -25,7 +25,12 @@ export function norm(name: string, channels: number): (x: Value) => Value {
  * Batch normalisation by the batch's own statistics: x [N, C, H, W] of static shape; scale, bias [C].
  * @returns the normalised y, and what running statistics average: the mean and the unbiased variance, both [C]
  */
-export function byBatch(x: Value, scale: Value, bias: Value, epsilon: number): Record<'y' | 'mean' | 'variance', Value> {
+export function byBatch(
+  x: Value,
+  scale: Value,
+  bias: Value,
+  epsilon: number,
+): Record<'y' | 'mean' | 'variance', Value> {
   const [n, channels, height, width] = staticShape(x.type.shape) as [number, number, number, number];
   const axes = [0, 2, 3];
   const count = sizeOf([n, height, width]);

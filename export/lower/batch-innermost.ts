@@ -56,7 +56,12 @@ class Layouts {
   private unpackedOrLeaf(v: Value): Value {
     const packed = this.packeds.get(v);
     if (packed !== undefined) return unpack(packed, four(v));
-    return v.source.kind === 'parameter' ? this.weights(v, v.type.shape.map((_, axis) => axis)) : v;
+    return v.source.kind === 'parameter'
+      ? this.weights(
+          v,
+          v.type.shape.map((_, axis) => axis),
+        )
+      : v;
   }
 }
 
@@ -113,7 +118,9 @@ const rules: Partial<Record<OpName, Rule>> = {
   },
   split: (node, layouts) => {
     const { axis, sizes } = (node as Node<'split'>).attrs;
-    return axis === 1 && layouts.isPacked(node.inputs[0]!) ? split(layouts.packed(node.inputs[0]!), 1, sizes) : undefined;
+    return axis === 1 && layouts.isPacked(node.inputs[0]!)
+      ? split(layouts.packed(node.inputs[0]!), 1, sizes)
+      : undefined;
   },
   // (row, column) of the block become the leading channel axes: one transposition of whole rows
   spaceToDepth: (node, layouts) => {

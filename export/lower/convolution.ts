@@ -37,7 +37,8 @@ export function convolutionAsProducts(
   const layer: Layer = { x, from, to, kernel, stride, padding };
   const weight = (perm: readonly number[], shape: readonly number[]) => reshape(weights(w, perm), shape);
   if (kernel === 1 && stride === 1 && padding === 0) return matmul(weight([0, 1, 2, 3], [outer, inner]), x);
-  if (stride !== 1 || inner <= THIN) return unfoldThenMultiply(layer, weight([0, 2, 3, 1], [outer, kernel ** 2 * inner]));
+  if (stride !== 1 || inner <= THIN)
+    return unfoldThenMultiply(layer, weight([0, 2, 3, 1], [outer, kernel ** 2 * inner]));
   if (outer <= THIN) return multiplyThenFold(layer, weight([2, 3, 0, 1], [kernel ** 2 * outer, inner]));
   if (fitsWinograd(layer)) return winograd(x, from, outer, weight([2, 3, 0, 1], [9, outer * inner]));
   return unfoldThenMultiply(layer, weight([0, 2, 3, 1], [outer, kernel ** 2 * inner]));

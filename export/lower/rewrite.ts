@@ -20,7 +20,10 @@ export function asWritten(outputs: readonly Value[], weights: StoredWeights): Re
  * rebuilt inputs. Leaves stay as they are.
  * @returns where each value of the old graph went
  */
-export function rewrite(outputs: readonly Value[], rule: (node: Node, inputs: Value[]) => readonly Value[] | undefined): Renamed {
+export function rewrite(
+  outputs: readonly Value[],
+  rule: (node: Node, inputs: Value[]) => readonly Value[] | undefined,
+): Renamed {
   const renamed = new Map<Value, Value>();
   const lookup: Renamed = (v) => renamed.get(v) ?? v;
   for (const node of topological(outputs)) {

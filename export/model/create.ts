@@ -2,8 +2,8 @@ import { basename } from 'node:path';
 import { buildNetwork, type Network } from '../architectures/index.js';
 import { emit } from '../emit.js';
 import { sha256 } from '../files.js';
-import type { NamedTensors } from '../train/packing.js';
 import { version } from '../package.js';
+import type { NamedTensors } from '../train/packing.js';
 import { writeFolder } from './folder.js';
 import { countTrained, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
 import { MANIFEST_FORMAT, type Manifest } from './manifest.js';
@@ -24,7 +24,10 @@ export interface ModelParts {
 /** The two graphs of a network as files, whose weights lie in the shared weights file. */
 export function graphFiles(network: Network): Record<'forward.onnx' | 'inverse.onnx', Uint8Array> {
   const placement = externalWeights(weightsLayout(networkParameters(network)).slots);
-  return { 'forward.onnx': emit(forwardGraph(network), placement), 'inverse.onnx': emit(inverseGraph(network), placement) };
+  return {
+    'forward.onnx': emit(forwardGraph(network), placement),
+    'inverse.onnx': emit(inverseGraph(network), placement),
+  };
 }
 
 /**

@@ -52,15 +52,20 @@ async function checkFile(folder: string, name: string, expected: { bytes: number
     (s) => s.size,
     () => undefined,
   );
-  if (size === undefined) throw new ModelError(`${path} is missing, but manifest.json lists it. Export the model again`);
+  if (size === undefined)
+    throw new ModelError(`${path} is missing, but manifest.json lists it. Export the model again`);
   if (size !== expected.bytes) {
-    throw new ModelError(`${path} has ${size} bytes, manifest.json says ${expected.bytes}: truncated or replaced. Export the model again`);
+    throw new ModelError(
+      `${path} has ${size} bytes, manifest.json says ${expected.bytes}: truncated or replaced. Export the model again`,
+    );
   }
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   const found = hash.digest('hex');
   if (found !== expected.sha256) {
-    throw new ModelError(`${path} has SHA-256 ${found}, manifest.json says ${expected.sha256}: it was changed. Export the model again`);
+    throw new ModelError(
+      `${path} has SHA-256 ${found}, manifest.json says ${expected.sha256}: it was changed. Export the model again`,
+    );
   }
 }
 
@@ -71,7 +76,8 @@ export async function writeFolder(folder: string, files: Readonly<Record<string,
   const old = `${folder}.${mark}.old`;
   await mkdir(fresh, { recursive: true });
   try {
-    for (const [name, data] of Object.entries(files)) await writeFile(join(fresh, basename(name)), data, { flush: true });
+    for (const [name, data] of Object.entries(files))
+      await writeFile(join(fresh, basename(name)), data, { flush: true });
     const replaced = await rename(folder, old).then(
       () => true,
       () => false,

@@ -31,7 +31,14 @@ export function magnitudeGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
   const peaks = network.encode(network.pixels.forward(pixels)).states.map((pair) => {
     const merged = pair.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
-    return reduceMax(concat(merged.map((m) => reshape(m, ['N', 1])), 1), [1], true);
+    return reduceMax(
+      concat(
+        merged.map((m) => reshape(m, ['N', 1])),
+        1,
+      ),
+      [1],
+      true,
+    );
   });
   return { name: 'magnitudes', inputs: [pixels], outputs: { magnitudes: concat(peaks, 1) } };
 }

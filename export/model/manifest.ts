@@ -55,7 +55,10 @@ export const Manifest = Type.Object({
   features: Type.Object({ shape: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 3, maxItems: 3 }) }),
   files: Type.Object({ 'forward.onnx': File, 'inverse.onnx': File, 'weights.bin': File }),
   training: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
-  measured: Type.Union([Type.Object({ images: Type.Integer(), accuracy: Type.Number(), inversion: Inversion }), Type.Null()]),
+  measured: Type.Union([
+    Type.Object({ images: Type.Integer(), accuracy: Type.Number(), inversion: Inversion }),
+    Type.Null(),
+  ]),
 });
 export type Manifest = Static<typeof Manifest>;
 export type Inversion = Static<typeof Inversion>;

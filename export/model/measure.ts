@@ -1,7 +1,7 @@
 import type { Session } from '../runtime.js';
 import { sizeOf, type Tensor, tensor } from '../tensor.js';
-import { countCorrect } from '../train/loop.js';
 import type { Images } from '../train/dataset.js';
+import { countCorrect } from '../train/loop.js';
 import type { Inversion } from './manifest.js';
 
 /** The two graphs of a model, loaded. */
@@ -69,7 +69,11 @@ function joined(parts: readonly Tensor[]): Tensor {
   const [first] = parts as [Tensor];
   const rest = first.dims.slice(1);
   const count = parts.reduce((sum, p) => sum + p.dims[0]!, 0);
-  const out = tensor(first.type, [count, ...rest], first.type === 'uint8' ? new Uint8Array(count * sizeOf(rest)) : new Float32Array(count * sizeOf(rest)));
+  const out = tensor(
+    first.type,
+    [count, ...rest],
+    first.type === 'uint8' ? new Uint8Array(count * sizeOf(rest)) : new Float32Array(count * sizeOf(rest)),
+  );
   let at = 0;
   for (const p of parts) {
     (out.data as Float32Array).set(p.data as Float32Array, at);

@@ -3,7 +3,11 @@ import { seeded } from '../random.js';
 import type { Images } from '../train/dataset.js';
 
 /** Images of uniformly random pixels, far from any data; their labels mean nothing. */
-export function noiseImages(count: number, spec: Pick<PixelSpec, 'height' | 'width' | 'channels'>, seed: number): Images {
+export function noiseImages(
+  count: number,
+  spec: Pick<PixelSpec, 'height' | 'width' | 'channels'>,
+  seed: number,
+): Images {
   const { height, width, channels } = spec;
   const random = seeded(seed);
   const pixels = Uint8Array.from({ length: count * height * width * channels }, () => Math.floor(random() * 256));

@@ -1,10 +1,10 @@
 import type { Network } from '../architectures/network.js';
+import { sha256 } from '../files.js';
 import { exactBelow } from '../layers/coupling.js';
 import { openSession } from '../runtime.js';
 import { tensor } from '../tensor.js';
 import type { Images } from '../train/dataset.js';
 import type { NamedTensors } from '../train/packing.js';
-import { sha256 } from '../files.js';
 import { graphFiles } from './create.js';
 import { emitInline, magnitudeGraph } from './graphs.js';
 import { type Graphs, measure } from './measure.js';
@@ -54,8 +54,13 @@ function sameAsBuilt({ network, manifest }: Model): Check {
     sha256(bytes) === manifest.files[name as 'forward.onnx'].sha256 ? [] : [name],
   );
   const check = 'configuration';
-  if (different.length === 0) return { check, outcome: 'ok', detail: 'the builder makes the same graphs, byte for byte' };
-  return { check, outcome: 'failed', detail: `the builder makes another ${different.join(' and ')}; export the model again` };
+  if (different.length === 0)
+    return { check, outcome: 'ok', detail: 'the builder makes the same graphs, byte for byte' };
+  return {
+    check,
+    outcome: 'failed',
+    detail: `the builder makes another ${different.join(' and ')}; export the model again`,
+  };
 }
 
 async function roundTrip(
@@ -68,7 +73,8 @@ async function roundTrip(
   const { inversion } = await measure(graphs, images, batches);
   const { exactFloat, exactPixels, relativeErrorMean, relativeErrorMax } = inversion;
   const exact = manifest.grid !== null;
-  const good = exactPixels === images.count && (exact ? exactFloat === images.count : relativeErrorMax < FLOAT_TOLERANCE);
+  const good =
+    exactPixels === images.count && (exact ? exactFloat === images.count : relativeErrorMax < FLOAT_TOLERANCE);
   const error = `relative error ${relativeErrorMean.toExponential(1)} mean, ${relativeErrorMax.toExponential(1)} max`;
   return {
     check: `round trip of ${images.count} ${kind}, ${batches.encode} encoded and ${batches.decode} decoded at a time`,
@@ -78,7 +84,12 @@ async function roundTrip(
 }
 
 /** How far the streams stay below the magnitude at which sums of grid points stop being exact. */
-export async function checkHeadroom(network: Network, weights: NamedTensors, images: Images, threads: number): Promise<Check> {
+export async function checkHeadroom(
+  network: Network,
+  weights: NamedTensors,
+  images: Images,
+  threads: number,
+): Promise<Check> {
   const check = `stream magnitudes on ${images.count} images`;
   if (network.grid === null) return { check, outcome: 'ok', detail: 'no grid, nothing to keep away from' };
   const peak = await largestMagnitude(network, weights, images, threads);
@@ -92,16 +103,26 @@ export async function checkHeadroom(network: Network, weights: NamedTensors, ima
 const BATCH = 100;
 
 /** The largest magnitude in any stream of any image, by the graph of magnitudes. */
-async function largestMagnitude(network: Network, weights: NamedTensors, images: Images, threads: number): Promise<number> {
+async function largestMagnitude(
+  network: Network,
+  weights: NamedTensors,
+  images: Images,
+  threads: number,
+): Promise<number> {
   const session = await openSession(emitInline(magnitudeGraph(network), weights), { threads });
   const { height, width, channels } = images;
   const size = height * width * channels;
   let peak = 0;
   for (let at = 0; at < images.count; at += BATCH) {
     const count = Math.min(BATCH, images.count - at);
-    const pixels = tensor('uint8', [count, height, width, channels], images.pixels.subarray(at * size, (at + count) * size));
+    const pixels = tensor(
+      'uint8',
+      [count, height, width, channels],
+      images.pixels.subarray(at * size, (at + count) * size),
+    );
     const { magnitudes } = await session.run({ pixels });
-    for (const m of magnitudes!.data as Float32Array) peak = Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m);
+    for (const m of magnitudes!.data as Float32Array)
+      peak = Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m);
   }
   await session.release();
   return peak;

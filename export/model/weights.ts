@@ -44,7 +44,8 @@ export function writeWeights(parameters: readonly Parameter[], tensors: NamedTen
 /** Takes the weights file apart again; throws RangeError when its size is not that of the parameters. */
 export function readWeights(parameters: readonly Parameter[], file: Uint8Array): NamedTensors {
   const { slots, bytes } = weightsLayout(parameters);
-  if (file.length !== bytes) throw new RangeError(`${WEIGHTS_FILE} has ${file.length} bytes, the network needs ${bytes}`);
+  if (file.length !== bytes)
+    throw new RangeError(`${WEIGHTS_FILE} has ${file.length} bytes, the network needs ${bytes}`);
   return new Map(
     parameters.map((p) => {
       const { offset, length } = slots.get(p.source.name)!;

@@ -118,10 +118,34 @@ export const windows: Family<ConvAttrs> = {
     },
     onnx: (attrs, [, w]) => ({ type: 'Conv', attributes: convAttributes(attrs, w!) }),
     examples: [
-      { inputs: [[2, 3, 5, 5], [4, 3, 3, 3]], attrs: { ...plain, padding: 1 } },
-      { inputs: [[2, 3, 6, 6], [4, 3, 3, 3]], attrs: { ...plain, padding: 1, stride: 2 } },
-      { inputs: [[2, 4, 5, 7], [6, 2, 1, 3]], attrs: { ...plain, groups: 2 } },
-      { inputs: [[1, 2, 9, 9], [2, 1, 3, 3]], attrs: { stride: 2, padding: 2, dilation: 2, groups: 2 } },
+      {
+        inputs: [
+          [2, 3, 5, 5],
+          [4, 3, 3, 3],
+        ],
+        attrs: { ...plain, padding: 1 },
+      },
+      {
+        inputs: [
+          [2, 3, 6, 6],
+          [4, 3, 3, 3],
+        ],
+        attrs: { ...plain, padding: 1, stride: 2 },
+      },
+      {
+        inputs: [
+          [2, 4, 5, 7],
+          [6, 2, 1, 3],
+        ],
+        attrs: { ...plain, groups: 2 },
+      },
+      {
+        inputs: [
+          [1, 2, 9, 9],
+          [2, 1, 3, 3],
+        ],
+        attrs: { stride: 2, padding: 2, dilation: 2, groups: 2 },
+      },
     ],
   },
   convTranspose: {
@@ -148,8 +172,20 @@ export const windows: Family<ConvAttrs> = {
       attributes: { ...convAttributes(attrs, w!), output_padding: [attrs.outputPadding, attrs.outputPadding] },
     }),
     examples: [
-      { inputs: [[2, 4, 3, 3], [4, 3, 3, 3]], attrs: { ...plain, padding: 1, stride: 2, outputPadding: 1 } },
-      { inputs: [[2, 4, 3, 5], [4, 3, 3, 3]], attrs: { ...plain, groups: 2, outputPadding: 0 } },
+      {
+        inputs: [
+          [2, 4, 3, 3],
+          [4, 3, 3, 3],
+        ],
+        attrs: { ...plain, padding: 1, stride: 2, outputPadding: 1 },
+      },
+      {
+        inputs: [
+          [2, 4, 3, 5],
+          [4, 3, 3, 3],
+        ],
+        attrs: { ...plain, groups: 2, outputPadding: 0 },
+      },
     ],
   },
   maxPool: {

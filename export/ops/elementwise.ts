@@ -93,8 +93,7 @@ const twoSets = [
 
 const arithmetic = (type: string, vjp: Vjp<None>): OpDef<None> => ({
   infer: (inputs) => together(inputs),
-  vjp: (grads, application) =>
-    vjp(grads, application).map((g, i) => g && sumTo(g, application.inputs[i]!.type.shape)),
+  vjp: (grads, application) => vjp(grads, application).map((g, i) => g && sumTo(g, application.inputs[i]!.type.shape)),
   onnx: () => ({ type }),
   examples: twoSets,
 });

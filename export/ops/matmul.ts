@@ -37,12 +37,8 @@ function productShape([a, b]: readonly TensorType[], { transA, transB }: Transpo
 
 /** Gradients of y = op(a) · op(b), before axes that were broadcast are summed. */
 function adjoints(g: Value, a: Value, b: Value, { transA, transB }: Transposes): [Value, Value] {
-  const da = transA
-    ? matmul(b, g, { transA: transB, transB: true })
-    : matmul(g, b, { transB: !transB }); // da = g · op(b)ᵀ
-  const db = transB
-    ? matmul(g, a, { transA: true, transB: transA })
-    : matmul(a, g, { transA: !transA }); // db = op(a)ᵀ · g
+  const da = transA ? matmul(b, g, { transA: transB, transB: true }) : matmul(g, b, { transB: !transB }); // da = g · op(b)ᵀ
+  const db = transB ? matmul(g, a, { transA: true, transB: transA }) : matmul(a, g, { transA: !transA }); // db = op(a)ᵀ · g
   return [da, db];
 }
 
@@ -60,10 +56,34 @@ export const products: Family<MatmulAttrs> = {
         ? { type: 'FusedMatMul', domain: 'com.microsoft', attributes: flags(attrs) }
         : { type: 'MatMul' },
     examples: [
-      { inputs: [[2, 3], [3, 4]], attrs: asIs },
-      { inputs: [[3, 2], [4, 3]], attrs: { transA: true, transB: true } },
-      { inputs: [[3, 2], [5, 3, 4]], attrs: { transA: true, transB: false } },
-      { inputs: [[2, 1, 2, 3], [4, 5, 3]], attrs: { transA: false, transB: true } },
+      {
+        inputs: [
+          [2, 3],
+          [3, 4],
+        ],
+        attrs: asIs,
+      },
+      {
+        inputs: [
+          [3, 2],
+          [4, 3],
+        ],
+        attrs: { transA: true, transB: true },
+      },
+      {
+        inputs: [
+          [3, 2],
+          [5, 3, 4],
+        ],
+        attrs: { transA: true, transB: false },
+      },
+      {
+        inputs: [
+          [2, 1, 2, 3],
+          [4, 5, 3],
+        ],
+        attrs: { transA: false, transB: true },
+      },
     ],
   },
   gemm: {
@@ -77,7 +97,14 @@ export const products: Family<MatmulAttrs> = {
     onnx: (attrs) => ({ type: 'Gemm', attributes: flags(attrs) }),
     examples: [
       { inputs: [[2, 3], [3, 4], [4]], attrs: asIs },
-      { inputs: [[3, 2], [4, 3], [2, 1]], attrs: { transA: true, transB: true } },
+      {
+        inputs: [
+          [3, 2],
+          [4, 3],
+          [2, 1],
+        ],
+        attrs: { transA: true, transB: true },
+      },
     ],
   },
 };

@@ -144,12 +144,22 @@ export const movement: Family<MovementAttrs> = {
         inputs.map((x) => sizeAlong(x, axis)),
       ),
     onnx: ({ axis }) => ({ type: 'Concat', attributes: { axis } }),
-    examples: [{ inputs: [[2, 3], [2, 1], [2, 2]], attrs: { axis: 1 } }],
+    examples: [
+      {
+        inputs: [
+          [2, 3],
+          [2, 1],
+          [2, 2],
+        ],
+        attrs: { axis: 1 },
+      },
+    ],
   },
   split: {
     infer: ([x], { axis, sizes }) => {
       const at = axisOf(axis, x!.shape.length);
-      if (x!.shape[at] !== sizes.reduce((a, b) => a + b, 0)) throw new Error(`sizes ${sizes} do not make up axis ${at}`);
+      if (x!.shape[at] !== sizes.reduce((a, b) => a + b, 0))
+        throw new Error(`sizes ${sizes} do not make up axis ${at}`);
       return sizes.map((size) => ({ dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === at ? size : d)) }));
     },
     vjp: (grads, { attrs: { axis } }) => [concat(grads, axis)],

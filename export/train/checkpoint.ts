@@ -46,7 +46,8 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint | undefin
   if (bytes === undefined) return undefined;
   try {
     const { tensors, metadata } = readSafetensors(bytes);
-    if (metadata.format !== FORMAT) throw new CheckpointError(`${path} is of version ${metadata.format}, expected ${FORMAT}`);
+    if (metadata.format !== FORMAT)
+      throw new CheckpointError(`${path} is of version ${metadata.format}, expected ${FORMAT}`);
     const part = (prefix: string): NamedTensors =>
       new Map(
         [...tensors].flatMap(([name, t]) =>

@@ -59,7 +59,9 @@ async function readIdx(folder: string, name: string, rank: number): Promise<{ di
   const dims = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   const size = dims.reduce((a, b) => a * b, 1);
   if (bytes.length !== header + size) {
-    throw new DatasetError(`${join(folder, name)} should hold ${size} bytes of data, but holds ${bytes.length - header}`);
+    throw new DatasetError(
+      `${join(folder, name)} should hold ${size} bytes of data, but holds ${bytes.length - header}`,
+    );
   }
   return { dims, data: bytes.subarray(header) };
 }
@@ -68,7 +70,8 @@ async function readPlainOrGzipped(folder: string, name: string): Promise<Uint8Ar
   try {
     return await promisify(gunzip)(await readFile(join(folder, `${name}.gz`)));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new DatasetError(`${name}.gz: ${(error as Error).message}`);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw new DatasetError(`${name}.gz: ${(error as Error).message}`);
   }
   try {
     return await readFile(join(folder, name));

@@ -1,5 +1,5 @@
-import { type Parameter } from '../graph.js';
-import { type Random } from '../random.js';
+import type { Parameter } from '../graph.js';
+import type { Random } from '../random.js';
 import { staticShape } from '../shape.js';
 import { sizeOf, type Tensor, tensor } from '../tensor.js';
 

@@ -67,31 +67,48 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const step = trainingStep(network, recipe);
   const { training, validation } = partition(options.images, recipe);
   const perEpoch = Math.floor(training.count / recipe.batch);
-  if (perEpoch === 0) throw new TrainingError(`a batch of ${recipe.batch} needs as many images, there are ${training.count}`);
+  if (perEpoch === 0)
+    throw new TrainingError(`a batch of ${recipe.batch} needs as many images, there are ${training.count}`);
   const scheduled = perEpoch * recipe.epochs;
   const total = recipe.steps > 0 ? Math.min(recipe.steps, scheduled) : scheduled;
   const start = await startingPoint(folder, network, recipe);
   const batchAt = batches(training, perEpoch, recipe);
   let state = stateOf(step, start);
   await metrics.begin({ start: start.step, total, perEpoch, batch: recipe.batch });
-  const save = (done: number) => saveCheckpoint(checkpointPath(folder), { ...namesOf(step, state), step: done, recipe });
+  const save = (done: number) =>
+    saveCheckpoint(checkpointPath(folder), { ...namesOf(step, state), step: done, recipe });
 
   const session = await openSession(emit(step.graph, noWeights), { threads: options.threads });
   try {
     for (let at = start.step; at < total; at++) {
       const learningRate = learningRateAt(at, scheduled, recipe.schedule);
       const batch = augment(batchAt(at), recipe.augmentation, seeded(recipe.seed, draws.augmentation, at));
-      const { loss, correct, ...next } = await session.run({ ...feeds(batch), ...state, learningRate: tensor('float32', [], [learningRate]) });
+      const { loss, correct, ...next } = await session.run({
+        ...feeds(batch),
+        ...state,
+        learningRate: tensor('float32', [], [learningRate]),
+      });
       const lossNow = Number(loss!.data[0]);
       if (!Number.isFinite(lossNow)) throw notANumber(at, learningRate, folder);
       state = advanced(next);
       const done = at + 1;
-      await metrics.step({ step: done, epoch: done / perEpoch, loss: lossNow, accuracy: Number(correct!.data[0]) / recipe.batch, learningRate });
+      await metrics.step({
+        step: done,
+        epoch: done / perEpoch,
+        loss: lossNow,
+        accuracy: Number(correct!.data[0]) / recipe.batch,
+        learningRate,
+      });
       const leaving = signal.aborted && done < total;
       if (done % options.checkpointEvery === 0 || done === total || leaving) await save(done);
       if (validation.count > 0 && (done % perEpoch === 0 || done === total)) {
         const { parameters, statistics } = namesOf(step, state);
-        const accuracy = await accuracyOf(network, new Map([...parameters, ...statistics]), validation, options.threads);
+        const accuracy = await accuracyOf(
+          network,
+          new Map([...parameters, ...statistics]),
+          validation,
+          options.threads,
+        );
         await metrics.validation({ step: done, epoch: done / perEpoch, images: validation.count, accuracy });
       }
       if (leaving) return { outcome: 'interrupted', step: done, total };
@@ -136,7 +153,9 @@ async function startingPoint(folder: string, network: Network, recipe: Recipe): 
   if (saved !== undefined) {
     const different = differences(saved.recipe as Recipe, recipe);
     if (different.length > 0) {
-      throw new CheckpointError(`${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`);
+      throw new CheckpointError(
+        `${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`,
+      );
     }
     return saved;
   }
@@ -168,7 +187,8 @@ function batches(images: Images, perEpoch: number, { batch, seed }: Recipe): (st
   let current: { epoch: number; order: Uint32Array } = { epoch: -1, order: Uint32Array.of() };
   return (step) => {
     const epoch = Math.floor(step / perEpoch);
-    if (current.epoch !== epoch) current = { epoch, order: permutation(images.count, seeded(seed, draws.order, epoch)) };
+    if (current.epoch !== epoch)
+      current = { epoch, order: permutation(images.count, seeded(seed, draws.order, epoch)) };
     const first = (step % perEpoch) * batch;
     return select(images, current.order.subarray(first, first + batch));
   };
@@ -194,7 +214,10 @@ async function accuracyOf(network: Network, weights: NamedTensors, images: Image
     let correct = 0;
     for (let at = 0; at < images.count; at += EVALUATION_BATCH) {
       const count = Math.min(EVALUATION_BATCH, images.count - at);
-      const batch = select(images, Array.from({ length: count }, (_, i) => at + i));
+      const batch = select(
+        images,
+        Array.from({ length: count }, (_, i) => at + i),
+      );
       const { logits } = await session.run({ pixels: feeds(batch).pixels }, ['logits']);
       correct += countCorrect(logits!, batch.labels);
     }

@@ -71,7 +71,11 @@ export function unpacked(packing: Packing, flat: Float32Array): Map<string, Tens
     packing.map(({ parameter, perm }) => {
       const dims = dimsOf(parameter);
       const size = sizeOf(dims);
-      const stored = tensor('float32', perm.map((a) => dims[a]!), flat.subarray(at, at + size));
+      const stored = tensor(
+        'float32',
+        perm.map((a) => dims[a]!),
+        flat.subarray(at, at + size),
+      );
       at += size;
       return [parameter.source.name, transposed(stored, inversePermutation(perm))];
     }),

@@ -1,9 +1,9 @@
+import type { Network } from '../architectures/network.js';
 import { grad } from '../grad.js';
 import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import type { StoredWeights } from '../lower/rewrite.js';
-import type { Network } from '../architectures/network.js';
 import { add, cast, equal, less, mul, neg, sub } from '../ops/elementwise.js';
 import { concat, reshape } from '../ops/movement.js';
 import { logSoftmax } from '../ops/normalisation.js';
@@ -91,7 +91,12 @@ const totalSize = (parameters: readonly Parameter[]): number =>
   parameters.reduce((sum, p) => sum + sizeOf(staticShape(p.type.shape)), 0);
 
 /** Mean cross-entropy against labels smoothed towards the uniform distribution, and the number of correct images. */
-function crossEntropy(logits: Value, labels: Value, classes: number, smoothing: number): Record<'loss' | 'correct', Value> {
+function crossEntropy(
+  logits: Value,
+  labels: Value,
+  classes: number,
+  smoothing: number,
+): Record<'loss' | 'correct', Value> {
   const batch = staticShape(labels.type.shape)[0]!;
   const numbers = constant(
     tensor(

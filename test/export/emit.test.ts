@@ -51,9 +51,15 @@ t.test('an output may be an input, a constant, or named twice', async (t) => {
 t.test('what cannot be written is refused by name', async (t) => {
   const x = input('x', 'float32', [2]);
   const stranger = input('y', 'float32', [2]);
-  t.throws(() => emit({ name: 'g', inputs: [x], outputs: { z: add(x, stranger) } }, none), new GraphError('input y is used but not listed among the inputs of g'));
+  t.throws(
+    () => emit({ name: 'g', inputs: [x], outputs: { z: add(x, stranger) } }, none),
+    new GraphError('input y is used but not listed among the inputs of g'),
+  );
   const role = { init: 'zeros', kind: 'trained' } as const;
   const twins = add(parameter('w', [2], role), parameter('w', [2], role));
   const weights = inlineFrom(new Map([['w', tensor('float32', [2], [0, 0])]]));
-  t.throws(() => emit({ name: 'g', inputs: [], outputs: { z: twins } }, weights), new GraphError('two values are named w'));
+  t.throws(
+    () => emit({ name: 'g', inputs: [], outputs: { z: twins } }, weights),
+    new GraphError('two values are named w'),
+  );
 });

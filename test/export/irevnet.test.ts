@@ -1,12 +1,12 @@
 import t from 'tap';
-import { seeded } from '../../export/random.js';
+import { configurations } from '../../export/architectures/configurations.js';
 import { buildNetwork, ConfigError } from '../../export/architectures/index.js';
 import { irevnet } from '../../export/architectures/irevnet.js';
-import { configurations } from '../../export/architectures/configurations.js';
 import { countTrained, networkParameters } from '../../export/model/graphs.js';
 import { measure } from '../../export/model/measure.js';
 import { noiseImages } from '../../export/model/noise.js';
 import { buildGraphs, closeGraphs } from '../../export/model/open.js';
+import { seeded } from '../../export/random.js';
 import { randomParameters } from '../helpers/graph.js';
 import { dataPath, small, variants } from '../helpers/networks.js';
 import { compareWithRelease } from '../helpers/release.js';
@@ -47,17 +47,32 @@ t.test('features and logits are those of the authors’ released code', async (t
 
 t.test('parameters are counted as the released code counts them', async (t) => {
   t.equal(countTrained(irevnet(configurations['fashion-mnist']!.config)), 4_350_918);
-  const release = { ...small, input: { height: 32, width: 32, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] } } as const;
+  const release = {
+    ...small,
+    input: { height: 32, width: 32, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
+  } as const;
   const zip = { ...release, blocks: [1, 2], strides: [2, 2], widths: [24, 96], hidden: [6, 24] } as const;
   t.equal(countTrained(buildNetwork('irevnet', zip)), 82_474);
 });
 
 const broken: Record<string, [config: unknown, message: RegExp]> = {
-  'a width that stride 2 does not allow': [{ ...small, widths: [2, 9, 32, 128] }, /stage 2 receives 4 channels, so with stride 2 its half-width must be 8, got 9/],
-  'a wider stage without padding': [{ ...small, widths: [3, 12, 48, 192] }, /half-width must be 2, or more with "injective": true, got 3/],
-  'a size that ψ does not divide': [{ ...small, input: { ...small.input, padding: 1 } }, /30 pixels .* not a multiple of 16/],
+  'a width that stride 2 does not allow': [
+    { ...small, widths: [2, 9, 32, 128] },
+    /stage 2 receives 4 channels, so with stride 2 its half-width must be 8, got 9/,
+  ],
+  'a wider stage without padding': [
+    { ...small, widths: [3, 12, 48, 192] },
+    /half-width must be 2, or more with "injective": true, got 3/,
+  ],
+  'a size that ψ does not divide': [
+    { ...small, input: { ...small.input, padding: 1 } },
+    /30 pixels .* not a multiple of 16/,
+  ],
   'lists of different lengths': [{ ...small, hidden: [4] }, /hidden: 4 stages need as many entries, got 1/],
-  'means of another number of channels': [{ ...small, input: { ...small.input, mean: [0, 0, 0] } }, /input\.mean: one number a channel/],
+  'means of another number of channels': [
+    { ...small, input: { ...small.input, mean: [0, 0, 0] } },
+    /input\.mean: one number a channel/,
+  ],
   'a missing field': [{ ...small, blocks: undefined }, /blocks/],
   'a wrong type': [{ ...small, grid: 'fine' }, /grid/],
 };

@@ -1,5 +1,4 @@
 import t from 'tap';
-import { seeded } from '../../export/random.js';
 import { constant, type Value } from '../../export/graph.js';
 import { coupling } from '../../export/layers/coupling.js';
 import { both, chain, type Invertible, type Pair, within } from '../../export/layers/invertible.js';
@@ -8,6 +7,7 @@ import { psi } from '../../export/layers/psi.js';
 import { halves, injectivePadding } from '../../export/layers/split.js';
 import { conv } from '../../export/ops/conv.js';
 import { relu } from '../../export/ops/elementwise.js';
+import { seeded } from '../../export/random.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { evaluate, inputLike, noise, relativeError } from '../helpers/graph.js';
 
@@ -54,7 +54,11 @@ for (const [name, [channels, layer, exact]] of Object.entries(layers)) {
   t.test(`${name}: the inverse gives back the input`, async (t) => {
     // On the grid of 2^-12, as streams are
     const drawn = noise([3, channels, 8, 8], random);
-    const data = tensor('float32', drawn.dims, drawn.data.map((v) => Math.round(v * 4096) / 4096));
+    const data = tensor(
+      'float32',
+      drawn.dims,
+      drawn.data.map((v) => Math.round(v * 4096) / 4096),
+    );
     const x = inputLike('x', data);
     const y = layer.forward(x);
     const outputs = await evaluate({ name, inputs: [x], outputs: { y, back: layer.inverse(y) } }, { x: data });
@@ -73,17 +77,28 @@ t.test('ψ orders channels by row, column, channel', async (t) => {
 });
 
 t.test('every grey level comes back from its place on the grid', async (t) => {
-  const data: Tensor<'uint8'> = tensor('uint8', [1, 16, 16, 1], Array.from({ length: 256 }, (_, i) => i));
+  const data: Tensor<'uint8'> = tensor(
+    'uint8',
+    [1, 16, 16, 1],
+    Array.from({ length: 256 }, (_, i) => i),
+  );
   const spec = { height: 16, width: 16, channels: 1, padding: 3, mean: [0.286], std: [0.353] };
   for (const grid of [10, 12, 14, null]) {
     const layer = pixels(spec, grid);
     const x = inputLike('x', data);
     const canvas = layer.forward(x);
-    const { y, back } = await evaluate({ name: 'pixels', inputs: [x], outputs: { y: canvas, back: layer.inverse(canvas) } }, { x: data });
+    const { y, back } = await evaluate(
+      { name: 'pixels', inputs: [x], outputs: { y: canvas, back: layer.inverse(canvas) } },
+      { x: data },
+    );
     t.same(back!.data, data.data, `grid ${grid}`);
     t.same(y!.dims, [1, 1, 22, 22], 'padded');
     const values = y!.data as Float32Array;
-    if (grid !== null) t.ok(values.every((v) => Number.isInteger(v * 2 ** grid)), 'on the grid');
+    if (grid !== null)
+      t.ok(
+        values.every((v) => Number.isInteger(v * 2 ** grid)),
+        'on the grid',
+      );
     t.equal(values[0], values[3 * 22 + 3], 'the border is black, as the first pixel is');
   }
 });

@@ -1,21 +1,21 @@
 import t from 'tap';
 import { type IRevNetConfig, irevnet } from '../../export/architectures/irevnet.js';
+import { emit } from '../../export/emit.js';
 import { vjp } from '../../export/grad.js';
 import { constant, input, type Value } from '../../export/graph.js';
-import { asWritten } from '../../export/lower/rewrite.js';
 import { batchInnermost } from '../../export/lower/batch-innermost.js';
+import { asWritten } from '../../export/lower/rewrite.js';
+import { networkParameters } from '../../export/model/graphs.js';
 import { conv } from '../../export/ops/conv.js';
 import { spaceToDepth, transpose } from '../../export/ops/movement.js';
-import { emit } from '../../export/emit.js';
-import { openSession } from '../../export/runtime.js';
 import { seeded } from '../../export/random.js';
+import { openSession } from '../../export/runtime.js';
 import { staticShape } from '../../export/shape.js';
 import { tensor } from '../../export/tensor.js';
+import { select } from '../../export/train/dataset.js';
 import { initialise } from '../../export/train/initialise.js';
 import { packed, unpacked } from '../../export/train/packing.js';
-import { select } from '../../export/train/dataset.js';
 import { type Lowering, trainingStep } from '../../export/train/step.js';
-import { networkParameters } from '../../export/model/graphs.js';
 import { evaluate, inputLike, noise, relativeError } from '../helpers/graph.js';
 import { small, someImages } from '../helpers/networks.js';
 
@@ -64,10 +64,16 @@ t.test('ψ, split and merge in the layout with the batch innermost', async (t) =
 });
 
 t.test('a training step does not depend on how convolutions are lowered', async (t) => {
-  const images = select(await someImages('train'), Array.from({ length: 16 }, (_, i) => i));
+  const images = select(
+    await someImages('train'),
+    Array.from({ length: 16 }, (_, i) => i),
+  );
   const after = await Promise.all([asWritten, batchInnermost].map((lowering) => oneStep(small, lowering, images)));
   const [written, products] = after as [(typeof after)[0], (typeof after)[0]];
-  t.ok(Math.abs(written.loss - products.loss) < 1e-5, 'the same loss', { written: written.loss, products: products.loss });
+  t.ok(Math.abs(written.loss - products.loss) < 1e-5, 'the same loss', {
+    written: written.loss,
+    products: products.loss,
+  });
   for (const [name, value] of written.momentum) {
     // A ReLU whose input is within rounding of zero may fall on either side
     t.ok(relativeError(products.momentum.get(name)!, value) < 1e-3, `the same gradient of ${name}`);
@@ -82,7 +88,12 @@ async function oneStep(config: IRevNetConfig, lowering: Lowering, images: Awaite
   const parameters = packed(step.trained, values);
   const statistics = packed(step.statistics, values);
   const flat = (data: Float32Array) => tensor('float32', [data.length], data);
-  const session = await openSession(emit(step.graph, () => { throw new Error('no weights inside'); }), { threads: 1 });
+  const session = await openSession(
+    emit(step.graph, () => {
+      throw new Error('no weights inside');
+    }),
+    { threads: 1 },
+  );
   const outputs = await session.run({
     pixels: tensor('uint8', [batch, 28, 28, 1], images.pixels),
     labels: tensor('int64', [batch], images.labels),

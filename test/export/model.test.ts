@@ -32,7 +32,10 @@ t.test('a model folder is written and read back, and validates', async (t) => {
   await smallModel(folder);
   t.same(await readFile(join(folder, 'manifest.json')), first, 'written again: the same bytes and hashes');
   const checks = await validate(await openModel(folder), await someImages('test'), 1);
-  t.same(checks.filter((c) => c.outcome !== 'ok'), []);
+  t.same(
+    checks.filter((c) => c.outcome !== 'ok'),
+    [],
+  );
   t.ok(checks.length >= 8);
 });
 
@@ -42,7 +45,10 @@ t.test('graphs of another configuration are found out', async (t) => {
   const changed = { ...manifest, grid: 11, architecture: { ...manifest.architecture, config: { ...small, grid: 11 } } };
   await writeFile(join(folder, 'manifest.json'), JSON.stringify(changed));
   const checks = await validate(await openModel(folder), await someImages('test'), 1);
-  t.match(checks.find((c) => c.check === 'configuration'), { outcome: 'failed', detail: /another forward\.onnx and inverse\.onnx/ });
+  t.match(
+    checks.find((c) => c.check === 'configuration'),
+    { outcome: 'failed', detail: /another forward\.onnx and inverse\.onnx/ },
+  );
 });
 
 /** What can be wrong with a folder, and what the message has to say. */
@@ -52,8 +58,14 @@ const damages: Record<string, [damage: (folder: string) => Promise<void>, messag
   'another version': [(f) => edit(f, (m) => ({ ...m, format: 2 })), /has format 2, this version reads 1/],
   'a field of the wrong kind': [(f) => edit(f, (m) => ({ ...m, labels: 'none' })), /manifest\.json: \/labels/],
   'a missing file': [(f) => rm(join(f, 'inverse.onnx')), /inverse\.onnx is missing, but manifest\.json lists it/],
-  'a truncated file': [(f) => writeFile(join(f, 'weights.bin'), 'short'), /weights\.bin has 5 bytes, manifest\.json says \d+: truncated/],
-  'a changed file': [(f) => flip(join(f, 'weights.bin')), /weights\.bin has SHA-256 [0-9a-f]{64}, manifest\.json says [0-9a-f]{64}: it was changed/],
+  'a truncated file': [
+    (f) => writeFile(join(f, 'weights.bin'), 'short'),
+    /weights\.bin has 5 bytes, manifest\.json says \d+: truncated/,
+  ],
+  'a changed file': [
+    (f) => flip(join(f, 'weights.bin')),
+    /weights\.bin has SHA-256 [0-9a-f]{64}, manifest\.json says [0-9a-f]{64}: it was changed/,
+  ],
 };
 
 async function edit(folder: string, change: (manifest: object) => object): Promise<void> {
@@ -83,7 +95,8 @@ t.test('streams near the limit of exact sums are warned about, and refused', asy
   const images = await someImages('test');
   const network = irevnet({ ...small, grid: 20 });
   const weights = randomParameters(networkParameters(network), seeded(6));
-  const outcome = async (grid: number) => (await checkHeadroom(irevnet({ ...small, grid }), weights, images, 1)).outcome;
+  const outcome = async (grid: number) =>
+    (await checkHeadroom(irevnet({ ...small, grid }), weights, images, 1)).outcome;
   t.equal(await outcome(12), 'ok');
   t.equal(await outcome(20), 'warning');
   const last = networkParameters(network).findLast((p) => p.source.name.endsWith('conv3.weight'))!.source.name;
@@ -95,6 +108,13 @@ t.test('the model that ships: exact, and as accurate as its manifest says', asyn
   const model = await openModel(packagePath('onnx', 'fashion-mnist'));
   const images = await someImages('test');
   const checks = await validate(model, images, 2);
-  t.same(checks.filter((c) => c.outcome !== 'ok'), []);
-  t.equal(model.manifest.features.shape.reduce((a, b) => a * b), 32 * 32, 'bijective: as many features as inputs');
+  t.same(
+    checks.filter((c) => c.outcome !== 'ok'),
+    [],
+  );
+  t.equal(
+    model.manifest.features.shape.reduce((a, b) => a * b),
+    32 * 32,
+    'bijective: as many features as inputs',
+  );
 });

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { seeded } from '../../export/random.js';
 import { bind, definition, GraphError, type Value } from '../../export/graph.js';
 import { type OpName, ops } from '../../export/ops/index.js';
+import { seeded } from '../../export/random.js';
 import type { Tensor } from '../../export/tensor.js';
 import { gradientError } from '../helpers/grad.js';
 import { evaluate, inputLike, noise } from '../helpers/graph.js';
@@ -37,6 +37,8 @@ t.test('an error names the op, its inputs and their shapes', async (t) => {
   const y = inputLike('y', noise([4, 2], seeded(1)));
   t.throws(
     () => bind('matmul', [x, y], { transA: false, transB: false }),
-    new GraphError('matmul(float32[2, 3], float32[4, 2]) with {"transA":false,"transB":false}: inner dimensions differ: 3 and 4'),
+    new GraphError(
+      'matmul(float32[2, 3], float32[4, 2]) with {"transA":false,"transB":false}: inner dimensions differ: 3 and 4',
+    ),
   );
 });

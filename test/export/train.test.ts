@@ -2,13 +2,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
+import { seeded } from '../../export/random.js';
 import { augment } from '../../export/train/augment.js';
+import { CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
 import { datasets, select } from '../../export/train/dataset.js';
-import { checkpointPath, type Recipe, train, TrainingError } from '../../export/train/loop.js';
+import { checkpointPath, type Recipe, TrainingError, train } from '../../export/train/loop.js';
 import { jsonLines } from '../../export/train/metrics.js';
 import { learningRateAt } from '../../export/train/schedule.js';
-import { seeded } from '../../export/random.js';
 import { cli, finished, startCli } from '../helpers/cli.js';
 import { dataPath, small, someImages } from '../helpers/networks.js';
 
@@ -40,7 +40,10 @@ const run = async (folder: string, changes: Partial<Recipe> = {}, signal = new A
   });
 
 const linesOf = async (folder: string): Promise<Record<string, number & string>[]> =>
-  (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+  (await readFile(join(folder, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 
 t.test('training learns', async (t) => {
   const folder = t.testdir();
@@ -51,15 +54,29 @@ t.test('training learns', async (t) => {
   t.equal(steps.length, 64);
   t.ok(mean(steps.slice(-8)) < mean(steps.slice(0, 8)) - 0.5, 'the loss falls');
   const validations = lines.filter((l) => l.kind === 'validation');
-  t.same(validations.map((l) => l.step), [16, 32, 48, 64]);
+  t.same(
+    validations.map((l) => l.step),
+    [16, 32, 48, 64],
+  );
   t.ok(validations.at(-1)!.accuracy! > 0.4, 'validation accuracy rises above chance');
 });
 
 t.test('a run that is killed goes on as if it had not been', async (t) => {
   const settings = (folder: string) => {
     const named = { data: dataPath('fashion-mnist'), config: join(t.testdirName, 'small.json'), output: folder };
-    const numbers = { epochs: 4, batch: 32, validation: 88, threads: 1, 'checkpoint-every': 10, steps: 60, 'learning-rate': 0.05 };
-    return ['train', ...Object.entries({ ...named, ...numbers }).flatMap(([flag, value]) => [`--${flag}`, String(value)])];
+    const numbers = {
+      epochs: 4,
+      batch: 32,
+      validation: 88,
+      threads: 1,
+      'checkpoint-every': 10,
+      steps: 60,
+      'learning-rate': 0.05,
+    };
+    return [
+      'train',
+      ...Object.entries({ ...named, ...numbers }).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+    ];
   };
   const root = t.testdir({ 'small.json': JSON.stringify({ architecture: 'irevnet', config: small }) });
   const [whole, killed] = [join(root, 'whole'), join(root, 'killed')];
@@ -76,7 +93,11 @@ t.test('a run that is killed goes on as if it had not been', async (t) => {
   const resumed = await cli(...settings(killed));
   t.equal(resumed.code, 0, resumed.stderr);
   t.match(resumed.stderr, `resuming at step ${left!.step} of 60`);
-  t.same(await readFile(checkpointPath(killed)), await readFile(checkpointPath(whole)), 'the same bytes in every weight');
+  t.same(
+    await readFile(checkpointPath(killed)),
+    await readFile(checkpointPath(whole)),
+    'the same bytes in every weight',
+  );
   t.same(await linesOf(killed), await linesOf(whole), 'the same metrics, none twice');
 });
 
@@ -91,7 +112,12 @@ t.test('an interrupted run is saved', async (t) => {
 t.test('a run is not resumed with other settings', async (t) => {
   const folder = t.testdir();
   await run(folder, { steps: 2 });
-  await t.rejects(run(folder, { seed: 4, batch: 16 }), new CheckpointError(`${folder} holds a run with other settings (batch, seed); use another folder, or the same settings`));
+  await t.rejects(
+    run(folder, { seed: 4, batch: 16 }),
+    new CheckpointError(
+      `${folder} holds a run with other settings (batch, seed); use another folder, or the same settings`,
+    ),
+  );
 });
 
 t.test('a damaged checkpoint is refused', async (t) => {
@@ -105,8 +131,14 @@ t.test('a damaged checkpoint is refused', async (t) => {
 t.test('a loss that is no number stops the run', async (t) => {
   const folder = t.testdir();
   const explosive = { schedule: { peak: 1e30, kind: 'cosine' } } as const;
-  await t.rejects(run(folder, explosive), { name: 'TrainingError', message: /not a finite number at step \d+ .*Try a lower --learning-rate/ });
-  await t.rejects(run(folder, { batch: 1000 }), new TrainingError('a batch of 1000 needs as many images, there are 512'));
+  await t.rejects(run(folder, explosive), {
+    name: 'TrainingError',
+    message: /not a finite number at step \d+ .*Try a lower --learning-rate/,
+  });
+  await t.rejects(
+    run(folder, { batch: 1000 }),
+    new TrainingError('a batch of 1000 needs as many images, there are 512'),
+  );
 });
 
 t.test('augmentation moves and mirrors, and invents nothing', async (t) => {
@@ -115,7 +147,8 @@ t.test('augmentation moves and mirrors, and invents nothing', async (t) => {
   t.same(still.pixels, images.pixels, 'no shift and no flip change nothing');
   const one = { ...select(images, [0]), count: 1 };
   const moved = new Set<string>();
-  for (let seed = 0; seed < 200; seed++) moved.add(Buffer.from(augment(one, { shift: 1, flip: true }, seeded(seed)).pixels).toString('base64'));
+  for (let seed = 0; seed < 200; seed++)
+    moved.add(Buffer.from(augment(one, { shift: 1, flip: true }, seeded(seed)).pixels).toString('base64'));
   t.equal(moved.size, 18, '9 shifts, mirrored or not');
 });
 
@@ -131,7 +164,10 @@ t.test('schedules rise and fall as they should', async (t) => {
 
 t.test('data that is missing or damaged is named', async (t) => {
   const { load } = datasets['fashion-mnist']!;
-  await t.rejects(load('/nowhere', 'train'), { name: 'DatasetError', message: /apt-get install dataset-fashion-mnist; or name the folder with --data/ });
+  await t.rejects(load('/nowhere', 'train'), {
+    name: 'DatasetError',
+    message: /apt-get install dataset-fashion-mnist; or name the folder with --data/,
+  });
   const folder = t.testdir({ 't10k-images-idx3-ubyte': 'no such thing', 't10k-labels-idx1-ubyte.gz': 'nor this' });
   await t.rejects(load(folder, 'test'), { name: 'DatasetError' });
 });

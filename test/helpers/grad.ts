@@ -1,8 +1,8 @@
-import type { Random } from '../../export/random.js';
 import { vjp } from '../../export/grad.js';
 import { constant, type Value } from '../../export/graph.js';
 import { mul } from '../../export/ops/elementwise.js';
 import { reduceSum } from '../../export/ops/reduce.js';
+import type { Random } from '../../export/random.js';
 import { staticShape } from '../../export/shape.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { evaluate, inputLike, noise, sessionOf } from './graph.js';

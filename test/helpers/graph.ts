@@ -1,13 +1,17 @@
 import { emit, type Placement } from '../../export/emit.js';
 import { type Graph, input, type Parameter, type Value } from '../../export/graph.js';
-import { openSession, type SessionOptions } from '../../export/runtime.js';
 import type { Random } from '../../export/random.js';
+import { openSession, type SessionOptions } from '../../export/runtime.js';
 import { sizeOf, type Tensor, tensor } from '../../export/tensor.js';
 import { initialise } from '../../export/train/initialise.js';
 
 /** A float32 tensor of uniform numbers in [−1, 1). */
 export function noise(dims: readonly number[], random: Random): Tensor<'float32'> {
-  return tensor('float32', dims, Float32Array.from({ length: sizeOf(dims) }, () => 2 * random() - 1));
+  return tensor(
+    'float32',
+    dims,
+    Float32Array.from({ length: sizeOf(dims) }, () => 2 * random() - 1),
+  );
 }
 
 export const inputLike = (name: string, t: Tensor): Value => input(name, t.type, t.dims);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { irevnet, type IRevNetConfig } from '../../export/architectures/irevnet.js';
+import { type IRevNetConfig, irevnet } from '../../export/architectures/irevnet.js';
 import { input } from '../../export/graph.js';
 import { readSafetensors } from '../../export/safetensors.js';
 import type { Tensor } from '../../export/tensor.js';
