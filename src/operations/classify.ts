@@ -1,26 +1,12 @@
 import { Problem } from '../errors.js';
-import type { Prepared } from '../image/prepare.js';
 import { type Engine, modelOf } from '../inference/engine.js';
 import { rows } from '../inference/rows.js';
+import type { Classified, Score } from '../schemas/classified.js';
 import { type ImageOptions, prepareBatch } from './images.js';
 
 export interface ClassifyOptions extends ImageOptions {
   /** How many labels an image gets, best first. */
   readonly topK?: number | undefined;
-}
-
-export interface Score {
-  readonly index: number;
-  readonly label: string;
-  readonly probability: number;
-}
-
-export interface Classified {
-  readonly model: string;
-  readonly predictions: readonly {
-    readonly top: readonly Score[];
-    readonly image: Pick<Prepared, 'source' | 'done'>;
-  }[];
 }
 
 const DEFAULT_TOP = 5;
@@ -44,7 +30,7 @@ export async function classify(
   const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], signal });
   const predictions = prepared.map(({ source, done }, i) => {
     const top = best(softmax(rows(logits, i, i + 1).data), labels, topK);
-    return { top, image: { source, done } };
+    return { top, image: { source, done: [...done] } };
   });
   return { model: name, predictions };
 }

@@ -13,14 +13,14 @@ export function writeNpy(tensor: Tensor<'float32'>): Uint8Array {
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tensor.dims.length > 1 ? shape.slice(0, -1) : shape}), }`;
   const length = Math.ceil((10 + dictionary.length + 1) / ALIGNMENT) * ALIGNMENT;
   const out = new Uint8Array(length + tensor.data.byteLength);
-  const header = `${MAGIC}\x01\x00${dictionary.padEnd(length - 11)}\n`;
+  const header = `${MAGIC}\x01\x00\0\0${dictionary.padEnd(length - 11)}\n`;
   for (let i = 0; i < length; i++) out[i] = header.charCodeAt(i);
   new DataView(out.buffer).setUint16(8, length - 10, true);
   out.set(bytesOf(tensor), length);
   return out;
 }
 
-/** Where the length of the header is padded in: after magic, version and, here, two places held for the length. */
+/** What a header says, and where the data begins. */
 interface Header {
   readonly descr: string;
   readonly fortran: boolean;
@@ -42,7 +42,7 @@ export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
       `shape [${shape}] of float32 takes ${expected} bytes, but ${found} follow the .npy header`,
     );
   }
-  const data = new Float32Array(bytes.slice(end).buffer);
+  const data = new Float32Array(new Uint8Array(bytes.subarray(end)).buffer);
   if (!fortran) return { type: 'float32', dims: shape, data };
   const axes = shape.map((_, i) => shape.length - 1 - i);
   return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
@@ -62,14 +62,16 @@ function readHeader(bytes: Uint8Array): Header {
   }
   const start = version === 1 ? 10 : 12;
   const end = start + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
-  if (end > bytes.length)
+  if (end > bytes.length) {
     throw new Problem('features-length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
+  }
   const text = new TextDecoder('latin1').decode(bytes.subarray(start, end));
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const sizes = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(text)?.[1];
-  if (order === undefined || sizes === undefined)
+  if (order === undefined || sizes === undefined) {
     throw new Problem('features-malformed', 'the .npy header lacks its order or shape');
+  }
   if (descr === undefined) throw new Problem('features-dtype', 'the .npy file holds records, not plain numbers');
   const shape = sizes
     .split(',')

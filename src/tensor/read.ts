@@ -33,7 +33,8 @@ export function readTensor(bytes: Uint8Array): Tensor<'float32'> {
       'features-malformed',
       `the ${bytes.length} bytes received are neither .npy, safetensors nor JSON`,
     );
-  return reader.read(bytes);
+  // A Buffer's slice shares its memory where an array's copies: readers get the plain kind.
+  return reader.read(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 /**

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController, type RawServerDefault } from 'fastify';
+import type { Config } from './config.js';
+import type { Engine } from './inference/engine.js';
+import { installDeadline } from './plugins/deadline.js';
+import { installDocs } from './plugins/docs.js';
+import { installLog } from './plugins/log.js';
+import { installProblems, onError } from './plugins/problems.js';
+import { refuseOnSocket } from './plugins/sockets.js';
+import { installUploads } from './plugins/uploads.js';
+import { routes } from './routes/index.js';
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** The service over an engine: composition only. It does not listen, and does not close the engine. */
+export async function buildApp(config: Config, engine: Engine, logger: FastifyBaseLogger): Promise<App> {
+  const timeout = config.timeout * 1000;
+  const app: App = fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit: config.maxBytes,
+    requestTimeout: timeout,
+    // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
+    connectionTimeout: 2 * timeout + 5000,
+    forceCloseConnections: 'idle',
+    ajv: { customOptions: { removeAdditional: false } },
+    frameworkErrors: onError,
+    clientErrorHandler: refuseOnSocket,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  installLog(app);
+  installDeadline(app, config.timeout);
+  installProblems(app);
+  installUploads(app);
+  await installDocs(app);
+  for (const route of routes) route(app, engine);
+  return app;
+}

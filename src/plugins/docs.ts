@@ -1,0 +1,34 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { version } from '../../export/package.js';
+import { problemCodes, problems } from '../errors.js';
+
+const table = problemCodes.map(
+  (code) => `| \`${code}\` | ${problems[code].status} | ${problems[code].title}. ${problems[code].advice} |`,
+);
+
+const description = `Runs and inverts i-RevNets: image classifiers that throw nothing away.
+
+Errors are problem details (RFC 9457, \`application/problem+json\`) with a stable \`code\`:
+
+| code | status | meaning |
+|---|---|---|
+${table.join('\n')}
+`;
+
+/** The OpenAPI document, made from the routes' schemas, and a reference to browse at /docs. Needs no network. */
+export async function installDocs(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'irevnet', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      tags: [
+        { name: 'images', description: 'classify, encode, decode, interpolate' },
+        { name: 'models', description: 'what can be served' },
+        { name: 'service', description: 'health and version' },
+      ],
+    },
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { tryItOutEnabled: true } });
+}

@@ -1,0 +1,77 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Problem, type ProblemCode, problemDetails, problems } from '../errors.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why the request failed, for the log. */
+    failure?: { readonly code: ProblemCode; readonly error?: Error } | undefined;
+  }
+}
+
+/** Seconds after which an overloaded or starting service is worth another try. */
+const RETRY_AFTER = 1;
+
+/** The framework's own errors, by its codes. */
+const frameworkCodes: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too-many-bytes',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+};
+
+/** Query parameters whose range has a code of its own. */
+const parameterCodes: Readonly<Record<string, ProblemCode>> = {
+  '/topK': 'top-k-out-of-range',
+  '/steps': 'steps-out-of-range',
+};
+
+/** What a client is told about an error: never more than its own mistake. */
+function explain(error: FastifyError, request: FastifyRequest): { code: ProblemCode; message: string } {
+  if (error instanceof Problem) return error;
+  if (error.validation) return explainValidation(error.validation);
+  const code = frameworkCodes[error.code] ?? ((error.statusCode ?? 500) < 500 ? 'request-malformed' : 'internal-error');
+  const limit = request.routeOptions?.bodyLimit;
+  if (code === 'too-many-bytes') return { code, message: `the body has more than ${limit} bytes` };
+  return { code, message: code === 'internal-error' ? 'something went wrong here' : error.message };
+}
+
+function explainValidation(failures: NonNullable<FastifyError['validation']>): { code: ProblemCode; message: string } {
+  const { instancePath, message = 'is invalid', params } = failures[0]!;
+  const code = parameterCodes[instancePath] ?? 'query-invalid';
+  const name = instancePath.slice(1);
+  if ('additionalProperty' in params)
+    return { code, message: `there is no query parameter ${JSON.stringify(params.additionalProperty)}` };
+  const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
+  return { code, message: `the query parameter ${name} ${message}${allowed}` };
+}
+
+/** Sends problem details, and remembers why for the log. */
+export function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, error?: Error): FastifyReply {
+  const { status } = problems[code];
+  reply.request.failure = { code, ...(status >= 500 && error && !(error instanceof Problem) && { error }) };
+  if (code === 'overloaded' || code === 'not-ready') reply.header('retry-after', RETRY_AFTER);
+  // What was not read of a refused body would be taken for the next request.
+  if (status === 413) reply.header('connection', 'close');
+  const body = problemDetails(code, message, reply.request.id);
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body);
+}
+
+export const onError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  const { code, message } = explain(error, request);
+  return sendProblem(reply, code, message, error);
+};
+
+/** Every error of the service as RFC 9457 problem details; a known address with another method is 405. */
+export function installProblems(app: FastifyInstance): void {
+  const routes: { method: string; address: RegExp }[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    const address = new RegExp(`^${url.replace(/[.+]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*/g, '.*')}$`);
+    for (const m of [method].flat()) routes.push({ method: m, address });
+  });
+  app.setErrorHandler(onError);
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!;
+    const allowed = [...new Set(routes.filter(({ address }) => address.test(path)).map(({ method }) => method))];
+    if (allowed.length === 0) return sendProblem(reply, 'unknown-route', `there is no route ${path.slice(0, 100)}`);
+    reply.header('allow', allowed.join(', '));
+    return sendProblem(reply, 'method-not-allowed', `${path} takes ${allowed.join(', ')}, not ${request.method}`);
+  });
+}

@@ -1,0 +1,36 @@
+import { Type } from 'typebox';
+import type { App } from '../app.js';
+import type { Engine } from '../inference/engine.js';
+import { classify } from '../operations/classify.js';
+import { receive } from '../plugins/uploads.js';
+import { Classified } from '../schemas/classified.js';
+import { fileBody, InvertQuery, ModelQuery, problemResponse } from '../schemas/common.js';
+import { imageTypes } from './uploads.js';
+
+const Query = Type.Object(
+  {
+    model: ModelQuery,
+    topK: Type.Optional(Type.Integer({ minimum: 1, description: 'labels for each image, best first; 5 by default' })),
+    invert: InvertQuery,
+  },
+  { additionalProperties: false },
+);
+
+const schema = {
+  summary: 'Classify images',
+  tags: ['images'],
+  querystring: Query,
+  body: fileBody('images in any size', imageTypes),
+  response: {
+    200: Classified,
+    default: problemResponse,
+  },
+};
+
+/** POST /classify */
+export function classifyRoute(app: App, engine: Engine): void {
+  const preValidation = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  app.post('/classify', { schema, preValidation }, ({ files, query, deadline: signal }) =>
+    classify(engine, files.file!, { ...query, invert: query.invert ?? 'auto', signal }),
+  );
+}

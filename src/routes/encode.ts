@@ -1,0 +1,53 @@
+import { Type } from 'typebox';
+import type { App } from '../app.js';
+import type { Engine } from '../inference/engine.js';
+import { encode } from '../operations/encode.js';
+import { type EncodeFormat, encodeFormats } from '../operations/formats.js';
+import { negotiate } from '../plugins/negotiate.js';
+import { sendAs } from '../plugins/reply.js';
+import { receive } from '../plugins/uploads.js';
+import {
+  Done,
+  fileBody,
+  formatQuery,
+  formatResponse,
+  InvertQuery,
+  ModelQuery,
+  Numbers,
+  problemResponse,
+} from '../schemas/common.js';
+import { imageTypes } from './uploads.js';
+
+const formats = Object.keys(encodeFormats) as EncodeFormat[];
+
+const Query = Type.Object(
+  { model: ModelQuery, format: formatQuery(formats, 'npy by default'), invert: InvertQuery },
+  { additionalProperties: false },
+);
+
+const Features = Type.Object({
+  model: Type.String(),
+  ...Numbers.properties,
+  images: Type.Array(Done),
+});
+
+const schema = {
+  summary: 'Compute the features of images',
+  tags: ['images'],
+  querystring: Query,
+  body: fileBody('images in any size', imageTypes),
+  response: {
+    200: formatResponse('features, float32 [N, C, H, W]', formats, Features),
+    default: problemResponse,
+  },
+};
+
+/** POST /encode */
+export function encodeRoute(app: App, engine: Engine): void {
+  const preValidation = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  app.post('/encode', { schema, preValidation }, async ({ files, headers, query, deadline: signal }, reply) => {
+    const format = negotiate(formats, query.format, headers.accept) ?? 'npy';
+    const encoded = await encode(engine, files.file!, { ...query, invert: query.invert ?? 'auto', signal });
+    return sendAs(reply, format, encoded.model, encoded.features, encodeFormats[format](encoded));
+  });
+}

@@ -1,0 +1,20 @@
+import type { App } from '../app.js';
+import type { Engine } from '../inference/engine.js';
+import { classifyRoute } from './classify.js';
+import { decodeRoute } from './decode.js';
+import { encodeRoute } from './encode.js';
+import { interpolateRoute } from './interpolate.js';
+import { modelsRoute } from './models.js';
+import { healthzRoute, readyzRoute, versionRoute } from './service.js';
+
+/** Every route. Adding one is a file and a line here. */
+export const routes: readonly ((app: App, engine: Engine) => void)[] = [
+  classifyRoute,
+  encodeRoute,
+  decodeRoute,
+  interpolateRoute,
+  modelsRoute,
+  healthzRoute,
+  readyzRoute,
+  versionRoute,
+];

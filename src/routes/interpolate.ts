@@ -1,0 +1,53 @@
+import { Type } from 'typebox';
+import type { App } from '../app.js';
+import type { Engine } from '../inference/engine.js';
+import { type InterpolateFormat, interpolateFormats } from '../operations/formats.js';
+import { DEFAULT_STEPS, interpolate } from '../operations/interpolate.js';
+import { negotiate } from '../plugins/negotiate.js';
+import { sendAs } from '../plugins/reply.js';
+import { receive } from '../plugins/uploads.js';
+import {
+  formatQuery,
+  formatResponse,
+  formBody,
+  InvertQuery,
+  ModelQuery,
+  problemResponse,
+  Recovered,
+} from '../schemas/common.js';
+
+const formats = Object.keys(interpolateFormats) as InterpolateFormat[];
+
+const Query = Type.Object(
+  {
+    model: ModelQuery,
+    steps: Type.Optional(
+      Type.Integer({ minimum: 2, description: `frames, both ends included; ${DEFAULT_STEPS} by default` }),
+    ),
+    format: formatQuery(formats, 'png by default: the frames side by side; gif: animated'),
+    invert: InvertQuery,
+  },
+  { additionalProperties: false },
+);
+
+const schema = {
+  summary: 'Images on the line between the features of two images',
+  tags: ['images'],
+  querystring: Query,
+  body: formBody('two images', ['a', 'b']),
+  response: {
+    200: formatResponse('the frames, from a to b', formats, Recovered),
+    default: problemResponse,
+  },
+};
+
+/** POST /interpolate */
+export function interpolateRoute(app: App, engine: Engine): void {
+  const preValidation = receive({ fields: { a: 1, b: 1 }, raw: [] });
+  app.post('/interpolate', { schema, preValidation }, async ({ files, headers, query, deadline: signal }, reply) => {
+    const format = negotiate(formats, query.format, headers.accept) ?? 'png';
+    const options = { ...query, invert: query.invert ?? 'auto', signal };
+    const frames = await interpolate(engine, files.a![0]!, files.b![0]!, options);
+    return sendAs(reply, format, frames.model, frames.pixels, await interpolateFormats[format](frames));
+  });
+}
