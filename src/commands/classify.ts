@@ -22,7 +22,7 @@ export const classifyCommand = addEngineOptions(new Command('classify'))
   .option('--json', 'print the result as JSON', false)
   .action(async (paths: string[], { json, topK, invert, ...flags }: Flags) => {
     const files = await Promise.all(paths.map(readInput));
-    const result = await withEngine(flags, (engine) => classify(engine, files, { topK, invert }));
+    const result = await withEngine(flags, (engine) => classify(engine, files, { topK, invert, names: paths }));
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : asText(paths, result));
   });
 

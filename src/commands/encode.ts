@@ -20,7 +20,7 @@ export const encodeCommand = addOutputOptions(addEngineOptions(new Command('enco
   .addOption(invertOption())
   .action(async (paths: string[], { output, format, invert, ...flags }: Flags) => {
     const files = await Promise.all(paths.map(readInput));
-    const encoded = await withEngine(flags, (engine) => encode(engine, files, { invert }));
+    const encoded = await withEngine(flags, (engine) => encode(engine, files, { invert, names: paths }));
     const chosen = formatOf(formats, { format, output }) ?? 'npy';
     await writeOutput(output, encodeFormats[chosen](encoded));
   });

@@ -24,7 +24,7 @@ export const interpolateCommand = addOutputOptions(addEngineOptions(new Command(
   .addOption(invertOption())
   .action(async (a: string, b: string, { output, format, steps, invert, ...flags }: Flags) => {
     const files = [await readInput(a), await readInput(b)] as const;
-    const frames = await withEngine(flags, (engine) => interpolate(engine, ...files, { steps, invert }));
+    const frames = await withEngine(flags, (engine) => interpolate(engine, ...files, { steps, invert, names: [a, b] }));
     const chosen = formatOf(formats, { format, output }) ?? 'png';
     await writeOutput(output, await interpolateFormats[chosen](frames));
   });

@@ -3,7 +3,16 @@ import type { Tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
 import { type Batcher, createBatcher, type Limits, type Waiting } from './batcher.js';
 import { deferred } from './deferred.js';
-import type { Batch, GraphName, OutputName, Outputs, Report, WorkerSettings } from './protocol.js';
+import {
+  type Batch,
+  type GraphName,
+  type Order,
+  type OutputName,
+  type Outputs,
+  type Report,
+  STOP,
+  type WorkerSettings,
+} from './protocol.js';
 import { owned, rows, stack } from './rows.js';
 
 /** A request to run a graph on a batch of images, of any size from one. */
@@ -104,9 +113,17 @@ export function createPool(settings: PoolSettings): Pool {
     run: (job) => enqueue(batcher, settings.maxBatch, job, dispatch),
     async close() {
       closing = true;
-      await Promise.all(members.map(({ thread }) => thread.terminate()));
+      const alive = members.filter(({ state }) => state !== 'gone');
+      await Promise.all(alive.map(({ thread }) => ended(thread)));
     },
   };
+}
+
+function ended(thread: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    thread.once('exit', () => resolve());
+    thread.postMessage(STOP satisfies Order);
+  });
 }
 
 /** Splits a job into batches at most, lets them wait, and joins what they give. */

@@ -37,6 +37,10 @@ export interface Batch {
   readonly outputs: readonly OutputName[];
 }
 
+/** To a worker: end, once what it has begun is done. (Ending a thread from outside in the middle of native work aborts the process.) */
+export const STOP = 'stop';
+export type Order = Batch | typeof STOP;
+
 /** From a worker, which runs one batch at a time. */
 export type Report =
   | { readonly kind: 'ready' }

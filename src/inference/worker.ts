@@ -6,8 +6,10 @@ import {
   type GraphName,
   graphs,
   type ModelSource,
+  type Order,
   type Outputs,
   type Report,
+  STOP,
   type WorkerSettings,
 } from './protocol.js';
 import { owned } from './rows.js';
@@ -44,11 +46,25 @@ const report = (r: Report) => {
   );
 };
 
-parentPort!.on('message', async (batch: Batch) => report(await run(batch)));
-
-try {
-  for (const model of models) await load(model);
-  report({ kind: 'ready' });
-} catch (error) {
-  report({ kind: 'refused', message: (error as Error).message });
+async function loadAll(): Promise<void> {
+  try {
+    for (const model of models) await load(model);
+    report({ kind: 'ready' });
+  } catch (error) {
+    report({ kind: 'refused', message: (error as Error).message });
+  }
 }
+
+async function stop(): Promise<void> {
+  await loaded;
+  for (const { forward, inverse } of sessions.values()) {
+    await forward.release();
+    await inverse.release();
+  }
+  parentPort!.close();
+}
+
+const loaded = loadAll();
+
+// One order at a time: the pool sends the next batch when it has the last one's report.
+parentPort!.on('message', async (order: Order) => (order === STOP ? stop() : report(await run(order))));

@@ -22,11 +22,18 @@ export async function classify(
 ): Promise<Classified> {
   const manifest = modelOf(engine, options.model);
   const { name, labels } = manifest;
-  const { topK = Math.min(DEFAULT_TOP, labels.length), invert, signal } = options;
+  const { topK = Math.min(DEFAULT_TOP, labels.length), invert, names, signal } = options;
   if (!Number.isInteger(topK) || topK < 1 || topK > labels.length) {
-    throw new Problem('top-k-out-of-range', `topK is ${topK}; expected a whole number from 1 to ${labels.length}`);
+    throw new Problem(
+      'top-k-out-of-range',
+      `the parameter topK is ${topK}; expected a whole number from 1 to ${labels.length}`,
+    );
   }
-  const { pixels, prepared } = await prepareBatch(files, manifest, { invert, maxPixels: engine.limits.maxPixels });
+  const { pixels, prepared } = await prepareBatch(files, manifest, {
+    invert,
+    names,
+    maxPixels: engine.limits.maxPixels,
+  });
   const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], signal });
   const predictions = prepared.map(({ source, done }, i) => {
     const top = best(softmax(rows(logits, i, i + 1).data), labels, topK);

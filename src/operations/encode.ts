@@ -17,10 +17,14 @@ export interface Encoded {
 export async function encode(
   engine: Engine,
   files: readonly Uint8Array[],
-  { model, invert, signal }: ImageOptions,
+  { model, invert, names, signal }: ImageOptions,
 ): Promise<Encoded> {
   const manifest = modelOf(engine, model);
-  const { pixels, prepared } = await prepareBatch(files, manifest, { invert, maxPixels: engine.limits.maxPixels });
+  const { pixels, prepared } = await prepareBatch(files, manifest, {
+    invert,
+    names,
+    maxPixels: engine.limits.maxPixels,
+  });
   const { features } = await engine.run({
     model: manifest.name,
     graph: 'forward',

@@ -12,6 +12,8 @@ export interface Options {
 /** Settings of every operation on images. */
 export interface ImageOptions extends Options {
   readonly invert: PrepareOptions['invert'];
+  /** What errors call the files; else their number, when there are several. */
+  readonly names?: readonly string[] | undefined;
 }
 
 export interface PreparedBatch {
@@ -23,17 +25,19 @@ export interface PreparedBatch {
 /**
  * Prepares uploaded files for a model, as one batch in their order. They are decoded one after the other, so that a
  * request holds one large image in memory at a time.
- * @throws Problem as `prepareImage`, its message naming the file by number when there are several
+ * @throws Problem as `prepareImage`, its message naming the file
  */
 export async function prepareBatch(
   files: readonly Uint8Array[],
   manifest: Manifest,
-  options: PrepareOptions,
+  options: PrepareOptions & Pick<ImageOptions, 'names'>,
 ): Promise<PreparedBatch> {
   const { height, width, channels } = manifest.input;
   const prepared: Prepared[] = [];
-  for (const [i, file] of files.entries())
-    prepared.push(await numbered(files.length, i, () => prepareImage(file, manifest, options)));
+  for (const [i, file] of files.entries()) {
+    const name = options.names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
+    prepared.push(await named(name, () => prepareImage(file, manifest, options)));
+  }
   const size = height * width * channels;
   const data = new Uint8Array(files.length * size);
   prepared.forEach(({ pixels }, i) => {
@@ -42,11 +46,11 @@ export async function prepareBatch(
   return { pixels: tensor('uint8', [files.length, height, width, channels], data), prepared };
 }
 
-async function numbered<T>(count: number, index: number, run: () => Promise<T>): Promise<T> {
+async function named<T>(name: string | undefined, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (count === 1 || !(error instanceof Problem)) throw error;
-    throw new Problem(error.code, `file ${index + 1} of ${count}: ${error.message}`, { cause: error });
+    if (name === undefined || !(error instanceof Problem)) throw error;
+    throw new Problem(error.code, `${name}: ${error.message}`, { cause: error });
   }
 }

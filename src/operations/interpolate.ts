@@ -26,7 +26,10 @@ export async function interpolate(
   const { steps = DEFAULT_STEPS, signal } = options;
   const { maxSteps } = engine.limits;
   if (!Number.isInteger(steps) || steps < 2 || steps > maxSteps) {
-    throw new Problem('steps-out-of-range', `steps is ${steps}; expected a whole number from 2 to ${maxSteps}`);
+    throw new Problem(
+      'steps-out-of-range',
+      `the parameter steps is ${steps}; expected a whole number from 2 to ${maxSteps}`,
+    );
   }
   const { model, features } = await encode(engine, [a, b], options);
   const input = line(rows(features, 0, 1), rows(features, 1, 2), steps);

@@ -1,8 +1,16 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifySchema } from 'fastify';
 import { version } from '../../export/package.js';
 import { problemCodes, problems } from '../errors.js';
+import { shared } from '../schemas/common.js';
+
+declare module 'fastify' {
+  interface FastifySchema {
+    /** The body of a route that takes files: only described here, and checked by `receive`. */
+    upload?: unknown;
+  }
+}
 
 const table = problemCodes.map(
   (code) => `| \`${code}\` | ${problems[code].status} | ${problems[code].title}. ${problems[code].advice} |`,
@@ -19,7 +27,12 @@ ${table.join('\n')}
 
 /** The OpenAPI document, made from the routes' schemas, and a reference to browse at /docs. Needs no network. */
 export async function installDocs(app: FastifyInstance): Promise<void> {
+  for (const schema of shared) app.addSchema(schema);
   await app.register(swagger, {
+    transform: ({ schema, url }) => ({ schema: withBody(schema), url }),
+    refResolver: {
+      buildLocalReference: ({ $id }, _base, _fragment, i) => (typeof $id === 'string' ? $id : `schema-${i}`),
+    },
     openapi: {
       openapi: '3.1.0',
       info: { title: 'irevnet', version, description, license: { name: 'MIT', identifier: 'MIT' } },
@@ -32,3 +45,6 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
   });
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { tryItOutEnabled: true } });
 }
+
+const withBody = ({ upload, ...schema }: FastifySchema = {}): FastifySchema =>
+  upload ? { ...schema, body: upload } : schema;

@@ -18,8 +18,9 @@ export async function parseMultipart(body: Buffer, contentType: string, maxParts
     await new Promise<void>((resolve, reject) => {
       const limits = { parts: maxParts + 1 };
       const parser = new Busboy({ headers: { 'content-type': contentType }, limits, isPartAFile: () => true });
-      parser.on('file', (field, stream, filename) => {
-        const part = collect(stream).then((data) => ({ field, isFile: filename !== undefined, data }));
+      // A part without a name comes as undefined, whatever the parser's types say.
+      parser.on('file', (field: string | undefined, stream, filename) => {
+        const part = collect(stream).then((data) => ({ field: field ?? '', isFile: filename !== undefined, data }));
         part.catch(reject);
         parts.push(part);
       });
@@ -29,7 +30,8 @@ export async function parseMultipart(body: Buffer, contentType: string, maxParts
   } catch (error) {
     throw new Problem('multipart-malformed', `the form cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+  if (parts.length > maxParts)
+    throw new Problem('too-many-parts', `a form has at most ${maxParts} ${maxParts === 1 ? 'part' : 'parts'} here`);
   return Promise.all(parts);
 }
 

@@ -11,36 +11,55 @@ declare module 'fastify' {
 /** Seconds after which an overloaded or starting service is worth another try. */
 const RETRY_AFTER = 1;
 
-/** The framework's own errors, by its codes. */
-const frameworkCodes: Readonly<Record<string, ProblemCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'too-many-bytes',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+/** The framework's own errors, by its codes, in our words. */
+const frameworkErrors: Readonly<Record<string, { readonly code: ProblemCode; readonly message: string }>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too-many-bytes', message: 'the body is too large' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported-media-type', message: 'the Content-Type is not a media type' },
+  FST_ERR_BAD_URL: { code: 'request-malformed', message: 'the address is not encoded correctly' },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'request-malformed', message: 'the address is too long' },
 };
 
 /** Query parameters whose range has a code of its own. */
 const parameterCodes: Readonly<Record<string, ProblemCode>> = {
-  '/topK': 'top-k-out-of-range',
-  '/steps': 'steps-out-of-range',
+  topK: 'top-k-out-of-range',
+  steps: 'steps-out-of-range',
 };
 
 /** What a client is told about an error: never more than its own mistake. */
 function explain(error: FastifyError, request: FastifyRequest): { code: ProblemCode; message: string } {
   if (error instanceof Problem) return error;
-  if (error.validation) return explainValidation(error.validation);
-  const code = frameworkCodes[error.code] ?? ((error.statusCode ?? 500) < 500 ? 'request-malformed' : 'internal-error');
-  const limit = request.routeOptions?.bodyLimit;
-  if (code === 'too-many-bytes') return { code, message: `the body has more than ${limit} bytes` };
-  return { code, message: code === 'internal-error' ? 'something went wrong here' : error.message };
+  if (error.validation) return explainQuery(error.validation[0]!, request.query);
+  const known = frameworkErrors[error.code];
+  if (known?.code === 'too-many-bytes') {
+    return { ...known, message: `the body has more than ${request.routeOptions.bodyLimit} bytes` };
+  }
+  if (known) return known;
+  if ((error.statusCode ?? 500) < 500) return { code: 'request-malformed', message: error.message };
+  return { code: 'internal-error', message: 'something went wrong here' };
 }
 
-function explainValidation(failures: NonNullable<FastifyError['validation']>): { code: ProblemCode; message: string } {
-  const { instancePath, message = 'is invalid', params } = failures[0]!;
-  const code = parameterCodes[instancePath] ?? 'query-invalid';
-  const name = instancePath.slice(1);
-  if ('additionalProperty' in params)
-    return { code, message: `there is no query parameter ${JSON.stringify(params.additionalProperty)}` };
-  const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
-  return { code, message: `the query parameter ${name} ${message}${allowed}` };
+type Failure = NonNullable<FastifyError['validation']>[number];
+
+/** Says which query parameter is wrong, what it is and what it may be. */
+function explainQuery(
+  { instancePath, keyword, params }: Failure,
+  query: unknown,
+): { code: ProblemCode; message: string } {
+  if (keyword === 'additionalProperties') {
+    return {
+      code: 'query-invalid',
+      message: `there is no query parameter ${JSON.stringify(params.additionalProperty)}`,
+    };
+  }
+  const name = instancePath.slice(1).split('/')[0]!;
+  const value = JSON.stringify((query as Record<string, unknown>)[name]).slice(0, 60);
+  const expected: Record<string, string> = {
+    enum: `one of ${String(params.allowedValues).replaceAll(',', ', ')}`,
+    minimum: `at least ${String(params.limit)}`,
+    type: params.type === 'integer' ? 'one whole number' : 'one text',
+  };
+  const message = `the query parameter ${name} is ${value}; expected ${expected[keyword] ?? 'another value'}`;
+  return { code: parameterCodes[name] ?? 'query-invalid', message };
 }
 
 /** Sends problem details, and remembers why for the log. */

@@ -43,7 +43,6 @@ export const receive =
       const maxParts = Object.values(expected.fields).reduce((a, b) => a + b);
       request.files = sorted(await parseMultipart(body, declared, maxParts), expected.fields);
     }
-    request.body = request.files;
   };
 
 function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Array {
@@ -70,7 +69,7 @@ function sorted(parts: readonly Part[], fields: Expected['fields']): Record<stri
       );
     if (!isFile) throw new Problem('missing-part', `the field ${field} holds a text, not a file`);
     if (known.length === fields[field])
-      throw new Problem('too-many-parts', `the field ${field} takes at most ${fields[field]} files`);
+      throw new Problem('too-many-parts', `the field ${field} holds too many; expected ${described(fields)}`);
     known.push(data);
   }
   const missing = Object.keys(fields).find((field) => files[field]!.length === 0);
@@ -80,6 +79,8 @@ function sorted(parts: readonly Part[], fields: Expected['fields']): Record<stri
 }
 
 const described = (fields: Expected['fields']): string => {
-  const names = Object.entries(fields).map(([name, max]) => (max > 1 ? `${name} (up to ${max} files)` : name));
-  return `a form with ${names.join(' and ')}`;
+  const files = Object.entries(fields).map(
+    ([name, max]) => `${max > 1 ? `up to ${max} files` : 'a file'} in the field ${name}`,
+  );
+  return `a form with ${files.join(' and ')}`;
 };

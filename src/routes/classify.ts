@@ -20,7 +20,7 @@ const schema = {
   summary: 'Classify images',
   tags: ['images'],
   querystring: Query,
-  body: fileBody('images in any size', imageTypes),
+  upload: fileBody('images in any size', imageTypes),
   response: {
     200: Classified,
     default: problemResponse,

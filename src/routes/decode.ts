@@ -20,7 +20,7 @@ const schema = {
   summary: 'Recover images from features',
   tags: ['images'],
   querystring: Query,
-  body: fileBody(
+  upload: fileBody(
     'features, float32 [N, C, H, W], as .npy, safetensors or JSON {"shape": […], "data": […]}',
     featureTypes,
   ),
@@ -38,7 +38,7 @@ export function decodeRoute(app: App, engine: Engine): void {
       const wanted = negotiate(formats, query.format, headers.accept);
       const recovered = await decode(engine, files.file![0]!, { ...query, signal });
       const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
-      return sendAs(reply, format, recovered.model, recovered.pixels, await decodeFormats[format](recovered));
+      return sendAs(reply, format, recovered.model, recovered.image, await decodeFormats[format](recovered));
     });
   }
 }

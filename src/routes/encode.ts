@@ -35,7 +35,7 @@ const schema = {
   summary: 'Compute the features of images',
   tags: ['images'],
   querystring: Query,
-  body: fileBody('images in any size', imageTypes),
+  upload: fileBody('images in any size', imageTypes),
   response: {
     200: formatResponse('features, float32 [N, C, H, W]', formats, Features),
     default: problemResponse,

@@ -34,7 +34,7 @@ const schema = {
   summary: 'Images on the line between the features of two images',
   tags: ['images'],
   querystring: Query,
-  body: formBody('two images', ['a', 'b']),
+  upload: formBody('two images', ['a', 'b']),
   response: {
     200: formatResponse('the frames, from a to b', formats, Recovered),
     default: problemResponse,
@@ -46,8 +46,8 @@ export function interpolateRoute(app: App, engine: Engine): void {
   const preValidation = receive({ fields: { a: 1, b: 1 }, raw: [] });
   app.post('/interpolate', { schema, preValidation }, async ({ files, headers, query, deadline: signal }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
-    const options = { ...query, invert: query.invert ?? 'auto', signal };
+    const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], signal };
     const frames = await interpolate(engine, files.a![0]!, files.b![0]!, options);
-    return sendAs(reply, format, frames.model, frames.pixels, await interpolateFormats[format](frames));
+    return sendAs(reply, format, frames.model, frames.image, await interpolateFormats[format](frames));
   });
 }

@@ -1,8 +1,7 @@
 import { Type } from 'typebox';
-import { Manifest } from '../../export/model/manifest.js';
 import type { App } from '../app.js';
 import { type Engine, modelOf } from '../inference/engine.js';
-import { problemResponse } from '../schemas/common.js';
+import { ManifestReference, problemResponse } from '../schemas/common.js';
 
 const summary = 'What is known about a model';
 
@@ -12,7 +11,7 @@ const list = {
   response: {
     200: Type.Object({
       default: Type.String({ description: 'the model used where none is named' }),
-      models: Type.Array(Manifest),
+      models: Type.Array(ManifestReference),
     }),
     default: problemResponse,
   },
@@ -22,7 +21,7 @@ const one = {
   summary,
   tags: ['models'],
   params: Type.Object({ name: Type.String() }),
-  response: { 200: Manifest, default: problemResponse },
+  response: { 200: ManifestReference, default: problemResponse },
 };
 
 /** GET /models and GET /models/{name} */

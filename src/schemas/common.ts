@@ -1,4 +1,5 @@
-import { type TSchema, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Manifest } from '../../export/model/manifest.js';
 import { problemCodes } from '../errors.js';
 import { type Format, mediaTypes } from '../operations/formats.js';
 
@@ -11,12 +12,18 @@ export const Problem = Type.Object(
     code: Type.Enum(problemCodes, { type: 'string' }),
     requestId: Type.Optional(Type.String({ description: 'also in the header X-Request-Id and in the log' })),
   },
-  { description: 'RFC 9457 problem details' },
+  { $id: 'Problem', description: 'RFC 9457 problem details' },
 );
+
+/** What the document lists once and refers to. */
+export const shared = [Problem, Type.Object(Manifest.properties, { $id: 'Manifest' })];
+
+const reference = <T extends TSchema>(name: string) => Type.Unsafe<Static<T>>({ $ref: `${name}#` });
+export const ManifestReference = reference<typeof Manifest>('Manifest');
 
 export const problemResponse = {
   description: 'The request failed',
-  content: { 'application/problem+json': { schema: Problem } },
+  content: { 'application/problem+json': { schema: reference<typeof Problem>('Problem') } },
 };
 
 export const ModelQuery = Type.Optional(
@@ -35,8 +42,7 @@ export const InvertQuery = Type.Optional(
 export const formatQuery = <F extends Format>(formats: F[], description: string) =>
   Type.Optional(Type.Enum(formats, { type: 'string', description: `${description}; wins over the Accept header` }));
 
-/** Bytes: OpenAPI 3.1 describes them by their media type alone. */
-const Bytes = (description: string) => Type.Unsafe<Uint8Array>({ description });
+const Bytes = (description: string) => Type.Unsafe<Uint8Array>({ type: 'string', format: 'binary', description });
 
 export const Done = Type.Object(
   {
@@ -54,8 +60,6 @@ export const Numbers = Type.Object({
   data: Type.Array(Type.Number(), { description: 'flat, row by row' }),
 });
 
-const several = Type.Array(Bytes('a file'), { minItems: 1 });
-
 const raw = (types: readonly string[], description: string) =>
   Object.fromEntries(types.map((type) => [type, { schema: Bytes(description) }]));
 
@@ -64,7 +68,7 @@ export const fileBody = (description: string, types: readonly string[]) => ({
   description,
   required: true,
   content: {
-    'multipart/form-data': { schema: Type.Object({ file: several }) },
+    'multipart/form-data': { schema: Type.Object({ file: Type.Array(Bytes('a file'), { minItems: 1 }) }) },
     ...raw(types, 'one file'),
   },
 });
@@ -74,7 +78,7 @@ export const formBody = (description: string, fields: readonly string[]) => ({
   description,
   required: true,
   content: {
-    'multipart/form-data': { schema: Type.Object(Object.fromEntries(fields.map((field) => [field, several]))) },
+    'multipart/form-data': { schema: Type.Object(Object.fromEntries(fields.map((field) => [field, Bytes('a file')]))) },
   },
 });
 

@@ -25,7 +25,7 @@ export function readJson(bytes: Uint8Array): Tensor<'float32'> {
   const wrong = data.findIndex((v) => typeof v !== 'number');
   if (wrong >= 0) {
     const code = data[wrong] === null ? 'features-nan' : 'features-dtype';
-    throw new Problem(code, `data[${wrong}] is ${JSON.stringify(data[wrong]).slice(0, 40)}, not a number`);
+    throw new Problem(code, `the entry data[${wrong}] is ${JSON.stringify(data[wrong]).slice(0, 40)}, not a number`);
   }
   if (sizeOf(shape) !== data.length) {
     throw new Problem(
