@@ -22,6 +22,7 @@ interface Flags {
   momentum: number;
   weightDecay: number;
   labelSmoothing: number;
+  residualPenalty: number;
   shift: number;
   flip: boolean;
   validation: number;
@@ -53,6 +54,7 @@ export const trainCommand = new Command('train')
   .option('--momentum <x>', 'Nesterov momentum', between(0, 1), 0.9)
   .option('--weight-decay <x>', 'L2 penalty on every parameter', between(0, 1), 5e-4)
   .option('--label-smoothing <x>', 'share of a label spread over all classes', between(0, 1), 0.1)
+  .option('--residual-penalty <x>', 'weight in the loss of what the blocks add to the streams', between(0, 10), 0)
   .option('--shift <pixels>', 'largest random shift', whole(0), 2)
   .option('--no-flip', 'no random mirroring')
   .option('--validation <n>', 'training images set aside to validate on', whole(0), 5000)
@@ -91,7 +93,7 @@ export const trainCommand = new Command('train')
   });
 
 async function recipeOf(flags: Flags): Promise<Recipe> {
-  const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, validation, seed, dataset } = flags;
+  const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } = flags;
   const named = configurations[flags.config ?? dataset];
   const { architecture, config } = named ?? JSON.parse(await readFile(flags.config!, 'utf8'));
   return {
@@ -105,6 +107,7 @@ async function recipeOf(flags: Flags): Promise<Recipe> {
     momentum,
     weightDecay,
     labelSmoothing,
+    residualPenalty,
     schedule: { peak: flags.learningRate, kind: flags.schedule },
     augmentation: { shift: flags.shift, flip: flags.flip },
     seed,

@@ -4,7 +4,7 @@ import type { ImageType } from './sniff.js';
 const cutShort: Partial<Record<ImageType, (view: DataView) => boolean>> = {
   png: (view) => !pngEnds(view),
   webp: (view) => view.byteLength < 12 || view.getUint32(4, true) + 8 > view.byteLength,
-  tiff: (view) => view.byteLength < 8 || view.getUint32(4, view.getUint8(0) === 0x49) >= view.byteLength,
+  tiff: (view) => tiffReach(view) > view.byteLength,
 };
 
 /** Says whether the end of an image file is missing. */
@@ -22,4 +22,22 @@ function pngEnds(view: DataView): boolean {
     at += 12 + view.getUint32(at);
   }
   return false;
+}
+
+const WIDTHS = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8];
+
+/** How many bytes the first directory of a TIFF refers to: itself, and values too long to lie in it. TIFF 6.0, section 2 */
+function tiffReach(view: DataView): number {
+  if (view.byteLength < 8) return 8;
+  const little = view.getUint8(0) === 0x49;
+  const start = view.getUint32(4, little);
+  if (start + 2 > view.byteLength) return start + 2;
+  const count = view.getUint16(start, little);
+  const end = start + 2 + 12 * count;
+  let reach = end;
+  for (let at = start + 2; at + 12 <= Math.min(end, view.byteLength); at += 12) {
+    const size = (WIDTHS[view.getUint16(at + 2, little)] ?? 1) * view.getUint32(at + 4, little);
+    if (size > 4) reach = Math.max(reach, view.getUint32(at + 8, little) + size);
+  }
+  return reach;
 }

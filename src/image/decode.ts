@@ -37,7 +37,7 @@ const DECODE_SECONDS = 30;
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const type = typeOf(bytes);
-  const source = { failOn: 'truncated', limitInputPixels: false } as const;
+  const source = { failOn: 'error', limitInputPixels: false } as const;
   const { autoOrient, orientation = 1 } = await explained(type, bytes, () => sharp(bytes, source).metadata());
   const { width, height } = autoOrient;
   if (width * height > options.maxPixels) {

@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Test } from 'tap';
+import { type IRevNetConfig, irevnet } from '../../export/architectures/irevnet.js';
+import { createModel } from '../../export/model/create.js';
+import { networkParameters } from '../../export/model/graphs.js';
+import { seeded } from '../../export/random.js';
+import { type App, buildApp } from '../../src/app.js';
+import { type Config, readConfig } from '../../src/config.js';
+import { type Engine, openEngine } from '../../src/inference/engine.js';
+import { randomParameters } from './graph.js';
+
+export interface TestService {
+  readonly app: App;
+  readonly engine: Engine;
+}
+
+/** The whole service on real models, without a socket; ends with the test. */
+export async function service(t: Test, settings: Partial<Config> = {}): Promise<TestService> {
+  const config = { ...readConfig({}, {}), threads: 2, ...settings };
+  const engine = await openEngine(config);
+  const app = await buildApp(config, engine, pino({ level: 'silent' }));
+  t.teardown(async () => {
+    await app.close();
+    await engine.close();
+  });
+  await engine.ready;
+  return { app, engine };
+}
+
+/** A folder with a model of random weights for each configuration. */
+export async function randomModels(t: Test, configs: Readonly<Record<string, IRevNetConfig>>): Promise<string> {
+  const folder = t.testdir();
+  for (const [name, config] of Object.entries(configs)) {
+    await createModel(join(folder, name), {
+      description: 'a model of random weights',
+      architecture: 'irevnet',
+      config: { ...config },
+      weights: randomParameters(networkParameters(irevnet(config)), seeded(7)),
+      labels: Array.from({ length: config.classes }, (_, i) => `class ${i}`),
+      preprocessing: { fit: config.input.channels === 1 ? 'contain' : 'cover', polarity: 'any' },
+      training: null,
+      measured: null,
+    });
+  }
+  return folder;
+}
+
+export type Field = readonly [name: string, content: Uint8Array | string];
+
+/** A form as the headers and payload of a request; bytes become files, strings stay texts. */
+export async function form(...fields: readonly Field[]): Promise<{ headers: Record<string, string>; payload: Buffer }> {
+  const data = new FormData();
+  for (const [name, content] of fields) {
+    if (typeof content === 'string') data.append(name, content);
+    else data.append(name, new Blob([content as Uint8Array<ArrayBuffer>]), 'upload');
+  }
+  const response = new Response(data);
+  const payload = Buffer.from(await response.arrayBuffer());
+  return { headers: { 'content-type': response.headers.get('content-type')! }, payload };
+}
+
+/** One file as the whole body. */
+export const raw = (payload: Uint8Array, type = 'application/octet-stream') => ({
+  headers: { 'content-type': type },
+  payload: Buffer.from(payload),
+});
