@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController, type RawServerDefault } from 'fastify';
 import type { Config } from './config.js';
 import type { Engine } from './inference/engine.js';
+import { installClosing } from './plugins/closing.js';
 import { installDeadline } from './plugins/deadline.js';
 import { installDocs } from './plugins/docs.js';
 import { installLog } from './plugins/log.js';
@@ -11,6 +12,9 @@ import { installProblems, onError } from './plugins/problems.js';
 import { refuseOnSocket } from './plugins/sockets.js';
 import { installUploads } from './plugins/uploads.js';
 import { routes } from './routes/index.js';
+
+/** How often slow senders are looked for, in milliseconds. */
+const CHECK_CONNECTIONS = 5000;
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -29,6 +33,12 @@ export async function buildApp(config: Config, engine: Engine, logger: FastifyBa
     genReqId: () => randomUUID(),
     bodyLimit: config.maxBytes,
     requestTimeout: timeout,
+    // Node takes the two for each other when that of the headers is larger.
+    http: {
+      headersTimeout: timeout,
+      requestTimeout: timeout,
+      connectionsCheckingInterval: Math.min(timeout, CHECK_CONNECTIONS),
+    },
     // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
     connectionTimeout: 2 * timeout + 5000,
     forceCloseConnections: 'idle',
@@ -37,6 +47,7 @@ export async function buildApp(config: Config, engine: Engine, logger: FastifyBa
     clientErrorHandler: refuseOnSocket,
   }).withTypeProvider<TypeBoxTypeProvider>();
   installLog(app);
+  installClosing(app);
   installDeadline(app, config.timeout);
   installProblems(app);
   installUploads(app);
