@@ -42,6 +42,7 @@ export async function buildApp(config: Config, engine: Engine, logger: FastifyBa
     // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
     connectionTimeout: 2 * timeout + 5000,
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false } },
     frameworkErrors: onError,
     clientErrorHandler: refuseOnSocket,

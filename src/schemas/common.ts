@@ -85,6 +85,10 @@ export const formBody = (description: string, fields: readonly string[]) => ({
 /** A reply in one of several formats. */
 export const formatResponse = (description: string, formats: readonly Format[], json: TSchema) => ({
   description,
+  headers: {
+    'irevnet-model': { type: 'string', description: 'name of the model' },
+    'irevnet-shape': { type: 'string', description: 'shape of the array, as numbers between commas' },
+  },
   content: Object.fromEntries(
     formats.map((format) => [mediaTypes[format], { schema: format === 'json' ? json : Bytes(`as ${format}`) }]),
   ),

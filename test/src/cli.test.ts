@@ -25,9 +25,9 @@ t.test('help names every command, and each has its own', async (t) => {
   const { code, stdout } = await cli('--help');
   t.equal(code, 0);
   for (const command of commands) t.match(stdout, new RegExp(`^  ${command} `, 'm'));
-  for (const command of commands) {
-    const help = await cli(command, '--help');
-    t.match(help, { code: 0, stdout: new RegExp(`^Usage: irevnet ${command} `), stderr: '' });
+  const helps = await Promise.all(commands.map((command) => cli(command, '--help')));
+  for (const [i, help] of helps.entries()) {
+    t.match(help, { code: 0, stdout: new RegExp(`^Usage: irevnet ${commands[i]} `), stderr: '' });
   }
 });
 
@@ -54,9 +54,9 @@ t.test('wrong usage is 2, failure is 1, both in a line without a stack', async (
     [2, wrong],
     [1, failing],
   ] as const) {
-    for (const args of lists) {
-      const { code, stdout, stderr } = await cli(...args);
-      t.equal(code, expected, args.join(' '));
+    const ended = await Promise.all(lists.map((args) => cli(...args)));
+    for (const [i, { code, stdout, stderr }] of ended.entries()) {
+      t.equal(code, expected, lists[i]!.join(' '));
       t.equal(stdout, '');
       t.notMatch(stderr, /\n\s+at /, stderr.split('\n')[0]!);
       t.ok(stderr.length > 10);

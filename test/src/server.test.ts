@@ -62,6 +62,35 @@ t.test('a signal ends the service after what is under way', async (t) => {
   for (const line of requests) t.match(line, { level: 30, reqId: /^[0-9a-f-]{36}$/, method: /GET|POST/, ms: Number });
 });
 
+t.test('a client that leaves is logged once, and its work is dropped', async (t) => {
+  const { child, port, lines } = await start(t, '--max-batch', '1', '--max-queue', '4096', '--max-steps', '4096');
+  const { headers, payload } = await form(['a', png], ['b', png]);
+  const leaving = new AbortController();
+  const address = `http://127.0.0.1:${port}`;
+  const body = new Uint8Array(payload);
+  const long = fetch(`${address}/interpolate?steps=4096`, { method: 'POST', headers, body, signal: leaving.signal });
+  for (let i = 0; i < 20; i++) await (await fetch(`${address}/healthz`)).text();
+  leaving.abort();
+  await t.rejects(long);
+  const other = await fetch(`${address}/classify`, {
+    method: 'POST',
+    headers: { 'content-type': 'image/png' },
+    body: new Uint8Array(png),
+  });
+  t.equal(other.status, 200);
+  await other.text();
+  child.kill('SIGTERM');
+  await once(child, 'close');
+  const paths = lines.filter(({ path }) => path !== '/healthz').map(({ path, status }) => [path, status]);
+  t.same(
+    paths.filter(([path]) => path),
+    [
+      ['/interpolate', 499],
+      ['/classify', 200],
+    ],
+  );
+});
+
 t.test('what is not HTTP, too long or too slow is answered on the socket', async (t) => {
   const { port } = await start(t, '--timeout', '1');
   const head = 'POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n';
