@@ -21,7 +21,7 @@ export function installDeadline(app: FastifyInstance, seconds: number): void {
     const timer = setTimeout(late, seconds * 1000);
     reply.raw.once('close', () => {
       clearTimeout(timer);
-      if (!reply.raw.writableFinished) controller.abort(new Problem('request-malformed', 'the client has gone'));
+      if (!reply.raw.writableEnded) controller.abort(new Problem('request-malformed', 'the client has gone'));
     });
   });
 }

@@ -20,7 +20,7 @@ export function installLog(app: FastifyInstance): void {
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     reply.header('x-request-id', request.id);
     reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) write(request, CLIENT_CLOSED, reply.elapsedTime);
+      if (!reply.raw.writableEnded) write(request, CLIENT_CLOSED, reply.elapsedTime);
     });
   });
   app.addHook('onResponse', async (request, reply) => write(request, reply.statusCode, reply.elapsedTime));

@@ -153,7 +153,7 @@ t.test('an internal error tells the client nothing and the log everything but th
   const reply = await app.inject({ method: 'POST', url: '/classify?model=fashion-mnist', ...raw(png, 'image/png') });
   t.match(reply.json(), { status: 500, code: 'internal-error', requestId: String });
   t.notMatch(reply.payload, /secret|path/);
-  t.equal(lines.length, 1);
+  t.equal(lines.length, 1, lines.join());
   t.match(JSON.parse(lines[0]!), {
     level: 50,
     reqId: reply.json().requestId,
