@@ -22,7 +22,7 @@ const BATCH = 128;
 const STEPS = 12;
 const ROUNDS = 3;
 const WARM_UP = 2;
-const options = { batch: BATCH, labelSmoothing: 0.1, momentum: 0.9, weightDecay: 5e-4 };
+const options = { batch: BATCH, labelSmoothing: 0.1, momentum: 0.9, weightDecay: 5e-4, residualPenalty: 0 };
 const LEARNING_RATE = 0.02;
 
 /**

@@ -27,9 +27,13 @@ export interface Recipe extends Omit<StepOptions, 'lowering'> {
   readonly schedule: Schedule;
   readonly augmentation: Augmentation;
   readonly seed: number;
+  /** SHA-256 of the checkpoint whose weights the run starts from; null: random weights. */
+  readonly from: string | null;
 }
 
 export interface TrainOptions {
+  /** The checkpoint that `recipe.from` names. */
+  readonly from?: Checkpoint | undefined;
   readonly recipe: Recipe;
   readonly images: Images;
   /** Where checkpoint.safetensors and metrics.jsonl are kept. */
@@ -71,7 +75,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     throw new TrainingError(`a batch of ${recipe.batch} needs as many images, there are ${training.count}`);
   const scheduled = perEpoch * recipe.epochs;
   const total = recipe.steps > 0 ? Math.min(recipe.steps, scheduled) : scheduled;
-  const start = await startingPoint(folder, network, recipe);
+  const start = await startingPoint(options, network);
   const batchAt = batches(training, perEpoch, recipe);
   let state = stateOf(step, start);
   await metrics.begin({ start: start.step, total, perEpoch, batch: recipe.batch });
@@ -148,7 +152,7 @@ const advanced = (next: Record<string, Tensor>): State => ({
   statistics: next.next_statistics as Tensor<'float32'>,
 });
 
-async function startingPoint(folder: string, network: Network, recipe: Recipe): Promise<Omit<Checkpoint, 'recipe'>> {
+async function startingPoint({ folder, recipe, from }: TrainOptions, network: Network): Promise<Omit<Checkpoint, 'recipe'>> {
   const saved = await loadCheckpoint(checkpointPath(folder));
   if (saved !== undefined) {
     const different = differences(saved.recipe as Recipe, recipe);
@@ -159,12 +163,17 @@ async function startingPoint(folder: string, network: Network, recipe: Recipe): 
     }
     return saved;
   }
-  const values = initialise(networkParameters(network), seeded(recipe.seed, draws.initial));
-  const kinds = new Map(networkParameters(network).map((p) => [p.source.name, p.source.role.kind]));
+  const start = from ?? initial(network, recipe.seed);
+  const momentum = new Map([...start.parameters].map(([name, t]) => [name, { ...t, data: new Float32Array(t.data.length) }]));
+  return { ...start, step: 0, momentum };
+}
+
+function initial(network: Network, seed: number): Pick<Checkpoint, 'parameters' | 'statistics'> {
+  const leaves = networkParameters(network);
+  const values = initialise(leaves, seeded(seed, draws.initial));
+  const kinds = new Map(leaves.map((p) => [p.source.name, p.source.role.kind]));
   const ofKind = (kind: string): NamedTensors => new Map([...values].filter(([name]) => kinds.get(name) === kind));
-  const parameters = ofKind('trained');
-  const momentum = new Map([...parameters].map(([name, t]) => [name, { ...t, data: new Float32Array(t.data.length) }]));
-  return { step: 0, parameters, momentum, statistics: ofKind('statistic') };
+  return { parameters: ofKind('trained'), statistics: ofKind('statistic') };
 }
 
 /** Settings in which two recipes differ; more steps of the same schedule continue a run. */

@@ -4,7 +4,9 @@ import { constant, type Graph, input, type Parameter, parametersOf, type Value }
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import type { StoredWeights } from '../lower/rewrite.js';
-import { add, cast, equal, less, mul, neg, sub } from '../ops/elementwise.js';
+import type { Pair } from '../layers/invertible.js';
+import { psi } from '../layers/psi.js';
+import { add, cast, equal, less, mul, neg, square, sub } from '../ops/elementwise.js';
 import { concat, reshape } from '../ops/movement.js';
 import { logSoftmax } from '../ops/normalisation.js';
 import { reduceMax, reduceMean, reduceSum } from '../ops/reduce.js';
@@ -20,6 +22,8 @@ export interface StepOptions {
   readonly labelSmoothing: number;
   readonly momentum: number;
   readonly weightDecay: number;
+  /** Weight in the loss of the mean of F(x)² over all blocks together; see `residualEnergy`. */
+  readonly residualPenalty: number;
   readonly lowering?: Lowering;
 }
 
@@ -47,19 +51,22 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const pixels = input('pixels', 'uint8', [batch, height, width, channels]);
   const labels = input('labels', 'int64', [batch]);
   const learningRate = input('learningRate', 'float32', []);
-  const { logits } = network.encode(network.pixels.forward(pixels));
-  const training = withBatchStatistics([logits]);
+  const { logits, states } = network.encode(network.pixels.forward(pixels));
+  const written = [logits, residualEnergy(states)];
+  const training = withBatchStatistics(written);
   const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
   const leaves = parametersOf([logits]);
   const stored = new StoredParameters(
     'parameters',
     leaves.filter((p) => p.source.role.kind === 'trained'),
   );
-  const heads = [training.renamed(logits), ...observations.values()];
+  const heads = [...written.map(training.renamed), ...observations.values()];
   const lowered = (options.lowering ?? batchInnermost)(heads, stored.as);
   const scores = lowered(heads[0]!);
   const { loss, correct } = crossEntropy(scores, labels, network.classes, options.labelSmoothing);
-  const gradient = concat(grad(loss, stored.pieces), 0);
+  const energy = mul(lowered(heads[1]!), options.residualPenalty);
+  const objective = options.residualPenalty === 0 ? loss : add(loss, energy);
+  const gradient = concat(grad(objective, stored.pieces), 0);
 
   const momentum = input('momentum', 'float32', [stored.size]);
   const next = nesterov(stored.flat, momentum, gradient, learningRate, options);
@@ -85,6 +92,19 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
     trained: stored.packing(),
     statistics: running.map((p) => ({ parameter: p, perm: [0] })),
   };
+}
+
+/**
+ * What the blocks add to the streams: Σ mean(F(x₂)²) over all blocks. Kept small, Φ stays nearer to a rearrangement of
+ * pixels, so that points between features are images too.
+ */
+function residualEnergy(states: readonly Pair[]): Value {
+  const energies = states.slice(1).map(([, y1], i) => {
+    const [x1] = states[i]!;
+    const shortcut = psi(Math.sqrt(Number(y1.type.shape[1]) / Number(x1.type.shape[1])));
+    return reduceMean(square(sub(y1, shortcut.forward(x1))), [0, 1, 2, 3], true);
+  });
+  return reshape(energies.reduce((sum, e) => add(sum, e)), []);
 }
 
 const totalSize = (parameters: readonly Parameter[]): number =>

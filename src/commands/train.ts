@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { configurations } from '../../export/architectures/configurations.js';
 import { datasets } from '../../export/train/dataset.js';
-import { type Recipe, train } from '../../export/train/loop.js';
+import { sha256 } from '../../export/files.js';
+import { type Checkpoint, CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
+import { checkpointPath, type Recipe, train } from '../../export/train/loop.js';
 import { everywhere, jsonLines } from '../../export/train/metrics.js';
 import { trainingProgress } from '../progress.js';
 import { between, positive, whole } from './numbers.js';
@@ -13,6 +15,7 @@ interface Flags {
   dataset: string;
   data?: string;
   config?: string;
+  from?: string;
   output?: string;
   epochs: number;
   steps: number;
@@ -42,6 +45,7 @@ export const trainCommand = new Command('train')
     `network: ${Object.keys(configurations).join(', ')}, or a JSON file (default: the data set's)`,
   )
   .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<dataset>)')
+  .option('--from <run>', 'start from the weights of another run instead of random ones')
   .option('--epochs <n>', 'passes over the training set', whole(1), 30)
   .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0), 0)
   .option('--batch <n>', 'images a step', whole(2), 128)
@@ -71,7 +75,8 @@ export const trainCommand = new Command('train')
     const dataset = datasets[flags.dataset]!;
     const folder = flags.output ?? join('runs', flags.dataset);
     const images = await dataset.load(flags.data ?? dataset.folder, 'train');
-    const recipe = await recipeOf(flags);
+    const from = flags.from === undefined ? undefined : await weightsOf(flags.from);
+    const recipe = { ...(await recipeOf(flags)), from: from?.sha256 ?? null };
     const stop = new AbortController();
     const interrupt = () => {
       if (stop.signal.aborted) process.exit(130);
@@ -81,7 +86,7 @@ export const trainCommand = new Command('train')
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
     const metrics = everywhere([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
     const { threads, checkpointEvery } = flags;
-    const result = await train({ recipe, images, folder, threads, checkpointEvery, signal: stop.signal, metrics });
+    const result = await train({ recipe, from: from?.checkpoint, images, folder, threads, checkpointEvery, signal: stop.signal, metrics });
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     const summary = { folder, ...result };
     process.stdout.write(
@@ -92,7 +97,15 @@ export const trainCommand = new Command('train')
     if (result.outcome === 'interrupted') process.exitCode = 130;
   });
 
-async function recipeOf(flags: Flags): Promise<Recipe> {
+/** The checkpoint of a run that is to be started from. */
+async function weightsOf(run: string): Promise<{ checkpoint: Checkpoint; sha256: string }> {
+  const path = checkpointPath(run);
+  const checkpoint = await loadCheckpoint(path);
+  if (checkpoint === undefined) throw new CheckpointError(`${run} holds no checkpoint; give the folder of another run`);
+  return { checkpoint, sha256: sha256(await readFile(path)) };
+}
+
+async function recipeOf(flags: Flags): Promise<Omit<Recipe, 'from'>> {
   const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } = flags;
   const named = configurations[flags.config ?? dataset];
   const { architecture, config } = named ?? JSON.parse(await readFile(flags.config!, 'utf8'));

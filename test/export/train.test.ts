@@ -23,6 +23,8 @@ const recipe: Recipe = {
   labelSmoothing: 0.1,
   momentum: 0.9,
   weightDecay: 5e-4,
+  residualPenalty: 0.1,
+  from: null,
   schedule: { peak: 0.05, kind: 'one-cycle' },
   augmentation: { shift: 2, flip: true },
   seed: 3,
