@@ -51,7 +51,7 @@ export async function buildApp(config: Config, engine: Engine, logger: FastifyBa
   installClosing(app);
   installDeadline(app, config.timeout);
   installProblems(app);
-  installUploads(app);
+  await installUploads(app);
   await installDocs(app);
   for (const route of routes) route(app, engine);
   return app;

@@ -152,7 +152,10 @@ const advanced = (next: Record<string, Tensor>): State => ({
   statistics: next.next_statistics as Tensor<'float32'>,
 });
 
-async function startingPoint({ folder, recipe, from }: TrainOptions, network: Network): Promise<Omit<Checkpoint, 'recipe'>> {
+async function startingPoint(
+  { folder, recipe, from }: TrainOptions,
+  network: Network,
+): Promise<Omit<Checkpoint, 'recipe'>> {
   const saved = await loadCheckpoint(checkpointPath(folder));
   if (saved !== undefined) {
     const different = differences(saved.recipe as Recipe, recipe);
@@ -164,7 +167,9 @@ async function startingPoint({ folder, recipe, from }: TrainOptions, network: Ne
     return saved;
   }
   const start = from ?? initial(network, recipe.seed);
-  const momentum = new Map([...start.parameters].map(([name, t]) => [name, { ...t, data: new Float32Array(t.data.length) }]));
+  const momentum = new Map(
+    [...start.parameters].map(([name, t]) => [name, { ...t, data: new Float32Array(t.data.length) }]),
+  );
   return { ...start, step: 0, momentum };
 }
 

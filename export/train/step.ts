@@ -1,11 +1,11 @@
 import type { Network } from '../architectures/network.js';
 import { grad } from '../grad.js';
 import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
+import type { Pair } from '../layers/invertible.js';
+import { psi } from '../layers/psi.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import type { StoredWeights } from '../lower/rewrite.js';
-import type { Pair } from '../layers/invertible.js';
-import { psi } from '../layers/psi.js';
 import { add, cast, equal, less, mul, neg, square, sub } from '../ops/elementwise.js';
 import { concat, reshape } from '../ops/movement.js';
 import { logSoftmax } from '../ops/normalisation.js';
@@ -104,7 +104,10 @@ function residualEnergy(states: readonly Pair[]): Value {
     const shortcut = psi(Math.sqrt(Number(y1.type.shape[1]) / Number(x1.type.shape[1])));
     return reduceMean(square(sub(y1, shortcut.forward(x1))), [0, 1, 2, 3], true);
   });
-  return reshape(energies.reduce((sum, e) => add(sum, e)), []);
+  return reshape(
+    energies.reduce((sum, e) => add(sum, e)),
+    [],
+  );
 }
 
 const totalSize = (parameters: readonly Parameter[]): number =>

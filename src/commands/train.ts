@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { configurations } from '../../export/architectures/configurations.js';
-import { datasets } from '../../export/train/dataset.js';
 import { sha256 } from '../../export/files.js';
 import { type Checkpoint, CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
+import { datasets } from '../../export/train/dataset.js';
 import { checkpointPath, type Recipe, train } from '../../export/train/loop.js';
 import { everywhere, jsonLines } from '../../export/train/metrics.js';
 import { trainingProgress } from '../progress.js';
@@ -86,7 +86,16 @@ export const trainCommand = new Command('train')
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
     const metrics = everywhere([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
     const { threads, checkpointEvery } = flags;
-    const result = await train({ recipe, from: from?.checkpoint, images, folder, threads, checkpointEvery, signal: stop.signal, metrics });
+    const result = await train({
+      recipe,
+      from: from?.checkpoint,
+      images,
+      folder,
+      threads,
+      checkpointEvery,
+      signal: stop.signal,
+      metrics,
+    });
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     const summary = { folder, ...result };
     process.stdout.write(
@@ -106,7 +115,8 @@ async function weightsOf(run: string): Promise<{ checkpoint: Checkpoint; sha256:
 }
 
 async function recipeOf(flags: Flags): Promise<Omit<Recipe, 'from'>> {
-  const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } = flags;
+  const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } =
+    flags;
   const named = configurations[flags.config ?? dataset];
   const { architecture, config } = named ?? JSON.parse(await readFile(flags.config!, 'utf8'));
   return {

@@ -1,5 +1,5 @@
-import { Busboy, type BusboyFileStream } from '@fastify/busboy';
-import { Problem } from '../errors.js';
+import type { FastifyRequest } from 'fastify';
+import { Problem, type ProblemCode } from '../errors.js';
 
 export interface Part {
   readonly field: string;
@@ -8,35 +8,50 @@ export interface Part {
   readonly data: Buffer;
 }
 
+/** The parser's own errors that say more than that the form is malformed. */
+const parserCodes: Readonly<Record<string, ProblemCode>> = {
+  FST_PARTS_LIMIT: 'too-many-parts',
+  FST_PROTO_VIOLATION: 'wrong-field',
+};
+
 /**
- * Takes a multipart body apart, which is already in memory and so bounded in size.
- * @throws Problem multipart-malformed, too-many-parts
+ * Reads a form's parts into memory; all together hold no more bytes than a body may have.
+ * @throws Problem multipart-malformed, too-many-parts, too-many-bytes, wrong-field
  */
-export async function parseMultipart(body: Buffer, contentType: string, maxParts: number): Promise<Part[]> {
-  const parts: Promise<Part>[] = [];
+export async function readParts(request: FastifyRequest, maxParts: number): Promise<Part[]> {
+  const parts: Part[] = [];
+  const budget = { left: request.routeOptions.bodyLimit };
+  if (Number(request.headers['content-length'] ?? 0) > budget.left) throw tooManyBytes(request);
   try {
-    await new Promise<void>((resolve, reject) => {
-      const limits = { parts: maxParts + 1 };
-      const parser = new Busboy({ headers: { 'content-type': contentType }, limits, isPartAFile: () => true });
-      // A part without a name comes as undefined, whatever the parser's types say.
-      parser.on('file', (field: string | undefined, stream, filename) => {
-        const part = collect(stream).then((data) => ({ field: field ?? '', isFile: filename !== undefined, data }));
-        part.catch(reject);
-        parts.push(part);
-      });
-      parser.on('finish', resolve).on('error', reject);
-      parser.end(body);
-    });
+    // One part more than allowed, so that its field can be named; every part as a file, so that none is decoded as text.
+    for await (const part of request.parts({ limits: { parts: maxParts + 1 }, isPartAFile: () => true })) {
+      if (part.type !== 'file') throw new Problem('multipart-malformed', 'the form holds a part without data');
+      const data = await collect(part.file, budget, request);
+      parts.push({ field: (part.fieldname as string | undefined) ?? '', isFile: part.filename !== undefined, data });
+    }
   } catch (error) {
-    throw new Problem('multipart-malformed', `the form cannot be read: ${(error as Error).message}`, { cause: error });
+    if (error instanceof Problem) throw error;
+    const { code, message } = error as Error & { code?: string };
+    const kind = parserCodes[code ?? ''] ?? 'multipart-malformed';
+    throw new Problem(kind, `the form cannot be read: ${message}`, { cause: error });
   }
-  if (parts.length > maxParts)
-    throw new Problem('too-many-parts', `a form has at most ${maxParts} ${maxParts === 1 ? 'part' : 'parts'} here`);
-  return Promise.all(parts);
+  if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+  return parts;
 }
 
-async function collect(stream: BusboyFileStream): Promise<Buffer> {
+async function collect(
+  stream: AsyncIterable<Buffer>,
+  budget: { left: number },
+  request: FastifyRequest,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  for await (const chunk of stream) {
+    budget.left -= chunk.length;
+    if (budget.left < 0) throw tooManyBytes(request);
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks);
 }
+
+const tooManyBytes = (request: FastifyRequest): Problem =>
+  new Problem('too-many-bytes', `the body has more than ${request.routeOptions.bodyLimit} bytes`);

@@ -1,6 +1,7 @@
+import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
-import { type Part, parseMultipart } from './multipart.js';
+import { type Part, readParts } from './multipart.js';
 
 /** What a route takes. */
 export interface Expected {
@@ -13,22 +14,23 @@ export interface Expected {
 declare module 'fastify' {
   interface FastifyRequest {
     /** Uploaded files by field; every field that a route expects is there with at least one file. */
-    files: Readonly<Record<string, readonly Uint8Array[]>>;
+    uploads: Readonly<Record<string, readonly Uint8Array[]>>;
   }
 }
 
 /** What curl and other clients declare when they are told nothing. */
 const UNDECLARED = ['', 'application/octet-stream', 'application/x-www-form-urlencoded'];
 
-/** Reads bodies as bytes, whatever their type; routes say with `receive` what they take. */
-export function installUploads(app: FastifyInstance): void {
-  app.decorateRequest('files');
+/** Reads forms part by part and other bodies as bytes, whatever their type; routes say with `receive` what they take. */
+export async function installUploads(app: FastifyInstance): Promise<void> {
+  app.decorateRequest('uploads');
   app.removeAllContentTypeParsers();
+  await app.register(multipart, { limits: { fileSize: app.initialConfig.bodyLimit! } });
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => body);
 }
 
 /**
- * The hook of a route that takes files: fills `request.files`.
+ * The hook of a route that takes files: fills `request.uploads`.
  * @throws Problem body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts, multipart-malformed
  */
 export const receive =
@@ -38,10 +40,10 @@ export const receive =
     const declared = request.headers['content-type'] ?? '';
     const type = declared.split(';')[0]!.trim().toLowerCase();
     if (type !== 'multipart/form-data') {
-      request.files = { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
+      request.uploads = { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
     } else {
       const maxParts = Object.values(expected.fields).reduce((a, b) => a + b);
-      request.files = sorted(await parseMultipart(body, declared, maxParts), expected.fields);
+      request.uploads = sorted(await readParts(request, maxParts), expected.fields);
     }
   };
 

@@ -30,7 +30,7 @@ const schema = {
 /** POST /classify */
 export function classifyRoute(app: App, engine: Engine): void {
   const preValidation = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
-  app.post('/classify', { schema, preValidation }, ({ files, query, deadline: signal }) =>
-    classify(engine, files.file!, { ...query, invert: query.invert ?? 'auto', signal }),
+  app.post('/classify', { schema, preValidation }, ({ uploads, query, deadline: signal }) =>
+    classify(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', signal }),
   );
 }

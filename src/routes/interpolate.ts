@@ -44,10 +44,10 @@ const schema = {
 /** POST /interpolate */
 export function interpolateRoute(app: App, engine: Engine): void {
   const preValidation = receive({ fields: { a: 1, b: 1 }, raw: [] });
-  app.post('/interpolate', { schema, preValidation }, async ({ files, headers, query, deadline: signal }, reply) => {
+  app.post('/interpolate', { schema, preValidation }, async ({ uploads, headers, query, deadline: signal }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
     const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], signal };
-    const frames = await interpolate(engine, files.a![0]!, files.b![0]!, options);
+    const frames = await interpolate(engine, uploads.a![0]!, uploads.b![0]!, options);
     return sendAs(reply, format, frames.model, frames.image, await interpolateFormats[format](frames));
   });
 }

@@ -83,7 +83,14 @@ t.test('a training step does not depend on how convolutions are lowered', async 
 async function oneStep(config: IRevNetConfig, lowering: Lowering, images: Awaited<ReturnType<typeof someImages>>) {
   const network = irevnet({ ...config, grid: null });
   const batch = images.count;
-  const step = trainingStep(network, { batch, labelSmoothing: 0.1, momentum: 0.9, weightDecay: 0, residualPenalty: 0.1, lowering });
+  const step = trainingStep(network, {
+    batch,
+    labelSmoothing: 0.1,
+    momentum: 0.9,
+    weightDecay: 0,
+    residualPenalty: 0.1,
+    lowering,
+  });
   const values = initialise(networkParameters(network), seeded(4));
   const parameters = packed(step.trained, values);
   const statistics = packed(step.statistics, values);
