@@ -25,7 +25,7 @@ export async function* health(): AsyncGenerator<object> {
       features: { shape: number[] };
     };
     const dims = [IMAGES, ...features.shape];
-    const body = writeNpy(tensor('float32', dims, new Float32Array(sizeOf(dims)).fill(0.5)));
+    const body = Buffer.concat(writeNpy(tensor('float32', dims, new Float32Array(sizeOf(dims)).fill(0.5))));
     let running = true;
     const load = (async () => {
       for (let i = 0; i < BATCHES; i++) {

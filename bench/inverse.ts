@@ -10,7 +10,7 @@ const ROUNDS = 60;
 export async function* inverse(): AsyncGenerator<object> {
   const model = await openModel(packagePath('onnx', 'fashion-mnist'));
   for (const threads of [1, 2]) {
-    const graphs = await openGraphs(model, threads);
+    const graphs = await openGraphs(model.folder, threads);
     for (const batch of [1, 8, 64]) {
       const { pixels, height, width, channels } = noiseImages(batch, model.network.input, 1);
       const feeds = { pixels: tensor('uint8', [batch, height, width, channels], pixels) };
@@ -18,7 +18,7 @@ export async function* inverse(): AsyncGenerator<object> {
       const [there, back]: number[][] = [[], []];
       for (let round = 0; round < ROUNDS; round++) {
         there!.push(await timed(() => graphs.forward.run(feeds, ['features', 'logits'])));
-        back!.push(await timed(() => graphs.inverse.run({ features: features! }, ['pixels'])));
+        back!.push(await timed(() => graphs.inverse!.run({ features: features! }, ['pixels'])));
       }
       const [forwardMs, inverseMs] = [median(there!), median(back!)];
       const ratio = rounded(inverseMs / forwardMs);

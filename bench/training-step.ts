@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { configurations } from '../export/architectures/configurations.js';
-import { irevnet } from '../export/architectures/irevnet.js';
+import { buildNetwork, type Network, withGrid } from '../export/architectures/index.js';
 import { emit } from '../export/emit.js';
 import { networkParameters } from '../export/model/graphs.js';
 import { noiseImages } from '../export/model/noise.js';
@@ -31,8 +31,8 @@ const LEARNING_RATE = 0.02;
  */
 export async function* trainingStep(): AsyncGenerator<object> {
   const threads = availableParallelism();
-  const { config } = configurations['fashion-mnist']!;
-  const network = irevnet({ ...config, grid: null });
+  const specification = withGrid(configurations['fashion-mnist']!, null);
+  const network = buildNetwork(specification);
   const weights = initialise(networkParameters(network), seeded(1));
   const images = noiseImages(BATCH, network.input, 2);
   const labels = Uint8Array.from({ length: BATCH }, (_, i) => i % 10);
@@ -48,7 +48,7 @@ export async function* trainingStep(): AsyncGenerator<object> {
     };
     const tensors = new Map<string, Tensor>([...weights, ...Object.entries(data)]);
     const settings = { ...options, learningRate: LEARNING_RATE, steps: STEPS, threads };
-    const metadata = { config: JSON.stringify(config), settings: JSON.stringify(settings) };
+    const metadata = { config: JSON.stringify(specification.config), settings: JSON.stringify(settings) };
     await writeFile(shared, writeSafetensors({ tensors, metadata }));
     for (let round = 0; round < ROUNDS; round++) {
       const ours = await ownSteps(network, weights, { ...data, labels: tensor('int64', [BATCH], labels) }, threads);
@@ -77,7 +77,7 @@ interface Steps {
 }
 
 async function ownSteps(
-  network: ReturnType<typeof irevnet>,
+  network: Network,
   weights: Map<string, Tensor<'float32'>>,
   data: Record<'pixels' | 'labels', Tensor>,
   threads: number,

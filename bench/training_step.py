@@ -79,7 +79,7 @@ class Network(nn.Module):
 
 def load(network, tensors):
     """Fills in our weights; within a block, convolutions and norms come in the order of their numbers."""
-    parts = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
+    parts = ("weight", "bias", "running_mean", "running_var")
     state = {}
     for b, block in enumerate(network.blocks):
         convs, norms = 0, 3 - sum(isinstance(m, nn.BatchNorm2d) for m in block.f)
@@ -89,10 +89,10 @@ def load(network, tensors):
                 state[f"blocks.{b}.f.{i}.weight"] = tensors[f"block{b + 1}.conv{convs}.weight"]
             elif isinstance(module, nn.BatchNorm2d):
                 norms += 1
-                for theirs, ours in parts.items():
-                    state[f"blocks.{b}.f.{i}.{theirs}"] = tensors[f"block{b + 1}.norm{norms}.{ours}"]
-    for theirs, ours in parts.items():
-        state[f"norm.{theirs}"] = tensors[f"head.norm.{ours}"]
+                for part in parts:
+                    state[f"blocks.{b}.f.{i}.{part}"] = tensors[f"block{b + 1}.norm{norms}.{part}"]
+    for part in parts:
+        state[f"norm.{part}"] = tensors[f"head.norm.{part}"]
     for part in ("weight", "bias"):
         state[f"linear.{part}"] = tensors[f"head.linear.{part}"]
     missing, surplus = network.load_state_dict(state, strict=False)

@@ -1,3 +1,4 @@
+import type { Chunks } from './files.js';
 import { bytesOf, type DType, sizeOf, type Tensor, type TypedArray, tensor } from './tensor.js';
 
 /** The element types that are read and written, by the format's own names. */
@@ -21,8 +22,11 @@ export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Writes tensors in the given order. https://github.com/huggingface/safetensors#format */
-export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array {
+/**
+ * Writes tensors in the given order: the header, then the memory of each, not a copy.
+ * https://github.com/huggingface/safetensors#format
+ */
+export function writeSafetensors({ tensors, metadata }: Safetensors): Chunks {
   const codes = Object.fromEntries(Object.entries(types).map(([code, type]) => [type, code]));
   let at = 0;
   const entries = [...tensors].map(([name, t]) => {
@@ -32,15 +36,8 @@ export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array
   });
   const json = JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) });
   const header = new TextEncoder().encode(json.padEnd(Math.ceil(new TextEncoder().encode(json).length / 8) * 8));
-  const out = new Uint8Array(8 + header.length + at);
-  new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
-  out.set(header, 8);
-  let end = 8 + header.length;
-  for (const t of tensors.values()) {
-    out.set(bytesOf(t), end);
-    end += t.data.byteLength;
-  }
-  return out;
+  const length = new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer);
+  return [length, header, ...[...tensors.values()].map(bytesOf)];
 }
 
 const HEADER_LIMIT = 100e6;
@@ -50,23 +47,40 @@ const HEADER_LIMIT = 100e6;
  * @throws SafetensorsError saying what does not fit
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
-  if (bytes.length < 8)
-    throw new SafetensorsError('truncated', `a safetensors file has at least 8 bytes, got ${bytes.length}`);
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header claims ${length} bytes`);
-  if (8 + length > bytes.length) {
-    throw new SafetensorsError('truncated', `the header claims ${length} bytes, ${bytes.length - 8} follow`);
-  }
-  const { __metadata__: metadata = {}, ...entries } = parseHeader(bytes.subarray(8, 8 + length));
+  const length = headerLength(bytes, bytes.length);
+  const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length));
   const data = bytes.subarray(8 + length);
-  const tensors = new Map(Object.entries(entries).map(([name, entry]) => [name, readTensor(name, entry, data)]));
+  const tensors = new Map(entries.map(([name, entry]) => [name, readTensor(name, entry, data)]));
   const used = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
   if (used !== data.length)
     throw new SafetensorsError('layout', `tensors take ${used} bytes of the ${data.length} that follow`);
-  return { tensors, metadata: metadata as Record<string, string> };
+  return { tensors, metadata };
 }
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+/**
+ * The length of the header that follows the first 8 bytes.
+ * @param start the first 8 bytes at least
+ * @param size bytes of the whole file
+ * @throws SafetensorsError when the file cannot have such a header
+ */
+export function headerLength(start: Uint8Array, size: number): number {
+  if (size < 8) throw new SafetensorsError('truncated', `a safetensors file has at least 8 bytes, got ${size}`);
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header claims ${length} bytes`);
+  if (8 + length > size) {
+    throw new SafetensorsError('truncated', `the header claims ${length} bytes, ${size - 8} follow`);
+  }
+  return length;
+}
+
+/**
+ * The header's tensors, as it describes them, and its metadata.
+ * @throws SafetensorsError when it is no JSON object
+ */
+export function parseHeader(bytes: Uint8Array): {
+  entries: [name: string, entry: unknown][];
+  metadata: Record<string, string>;
+} {
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -76,31 +90,47 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     throw new SafetensorsError('header', 'the header is not a JSON object');
   }
-  return header as Record<string, unknown>;
+  const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>;
+  return { entries: Object.entries(entries), metadata: metadata as Record<string, string> };
 }
 
-function readTensor(name: string, entry: unknown, data: Uint8Array): Tensor {
+/**
+ * What a header says of a tensor; offsets are in bytes from the end of the header.
+ * @param widths bytes of an element, by the element types that are read
+ * @param available bytes that follow the header
+ * @throws SafetensorsError when it cannot be
+ */
+export function checkEntry<C extends string>(
+  name: string,
+  entry: unknown,
+  widths: Readonly<Record<C, number>>,
+  available: number,
+): { dtype: C; dims: number[]; start: number; end: number } {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !Object.hasOwn(types, dtype)) {
+  if (typeof dtype !== 'string' || !Object.hasOwn(widths, dtype)) {
     throw new SafetensorsError(
       'dtype',
-      `tensor ${name} is ${String(dtype)}; expected one of ${Object.keys(types).join(', ')}`,
+      `tensor ${name} is ${typeof dtype === 'string' ? dtype : typeof dtype}; expected one of ${Object.keys(widths).join(', ')}`,
     );
   }
   if (!isSizes(shape)) throw new SafetensorsError('shape', `tensor ${name} has no valid shape`);
   if (!isSizes(offsets) || offsets.length !== 2)
     throw new SafetensorsError('layout', `tensor ${name} has no valid data_offsets`);
   const [start, end] = offsets as [number, number];
-  const size = sizeOf(shape) * widths[dtype as Code];
-  if (!Number.isSafeInteger(size) || start > end || end > data.length || end - start !== size) {
+  const size = sizeOf(shape) * widths[dtype as C];
+  if (!Number.isSafeInteger(size) || start > end || end > available || end - start !== size) {
     throw new SafetensorsError(
       'layout',
-      `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${data.length}`,
+      `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${available}`,
     );
   }
-  const copy = new Uint8Array(data.subarray(start, end));
-  const type = types[dtype as Code];
-  return tensor(type, shape, view(type, copy));
+  return { dtype: dtype as C, dims: shape, start, end };
+}
+
+function readTensor(name: string, entry: unknown, data: Uint8Array): Tensor {
+  const { dtype, dims, start, end } = checkEntry<Code>(name, entry, widths, data.length);
+  const type = types[dtype];
+  return tensor(type, dims, view(type, new Uint8Array(data.subarray(start, end))));
 }
 
 function view(type: DType, bytes: Uint8Array): TypedArray {

@@ -6,6 +6,7 @@ import { decodeCommand } from './commands/decode.js';
 import { encodeCommand } from './commands/encode.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { exportCommand } from './commands/export.js';
+import { importCommand } from './commands/import.js';
 import { interpolateCommand } from './commands/interpolate.js';
 import { modelsCommand } from './commands/models.js';
 import { serveCommand } from './commands/serve.js';
@@ -19,6 +20,7 @@ const commands: readonly Command[] = [
   trainCommand,
   evaluateCommand,
   exportCommand,
+  importCommand,
   validateCommand,
   classifyCommand,
   encodeCommand,

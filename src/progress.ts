@@ -51,6 +51,21 @@ export function trainingProgress(out: NodeJS.WriteStream): Metrics {
   };
 }
 
+const MIB = 2 ** 20;
+
+/** Shows how far a long write is, on a terminal; elsewhere a line at each tenth of more than 100 MiB. */
+export function byteProgress(out: NodeJS.WriteStream, what: string): (done: number, total: number) => void {
+  let shown = 0;
+  return (done, total) => {
+    const text = `${what} ${Math.round(done / MIB)} of ${Math.round(total / MIB)} MiB`;
+    if (out.isTTY) out.write(`\r\x1b[K${bar(done / total)} ${text}${done === total ? '\n' : ''}`);
+    else if (total > 100 * MIB && Math.floor((10 * done) / total) > shown) {
+      shown = Math.floor((10 * done) / total);
+      out.write(`${text}\n`);
+    }
+  };
+}
+
 const bar = (done: number): string => {
   const full = Math.round(WIDTH * done);
   return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)}`;

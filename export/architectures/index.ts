@@ -1,30 +1,54 @@
+import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { IRevNetConfig, irevnet } from './irevnet.js';
 import { ConfigError, type Network } from './network.js';
+import { ResNetConfig, resnet } from './resnet.js';
+import { RevNetConfig, revnet } from './revnet.js';
 
 export { ConfigError, type Network } from './network.js';
 
 /** Every architecture: the schema of its configuration, and how it is built. Adding one is one file and one line. */
 export const architectures = {
-  irevnet: { schema: IRevNetConfig, build: irevnet },
+  irevnet: checked(IRevNetConfig, irevnet),
+  revnet: checked(RevNetConfig, revnet),
+  resnet: checked(ResNetConfig, resnet),
 } as const;
 export type ArchitectureName = keyof typeof architectures;
 
+/** A network's architecture and configuration: what a JSON file or a manifest says of it. */
+export interface Specification {
+  readonly architecture: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
 /**
- * Builds a network from a configuration of unknown origin, such as a manifest's.
- * @throws ConfigError naming every field that is missing or wrong
+ * Builds a network from a specification of unknown origin.
+ * @throws ConfigError naming every field that is missing or wrong, or the constraint that fails
  */
-export function buildNetwork(name: string, config: unknown): Network {
-  if (!Object.hasOwn(architectures, name)) {
-    throw new ConfigError(`unknown architecture ${name}; there are: ${Object.keys(architectures).join(', ')}`);
+export function buildNetwork({ architecture, config }: Specification): Network {
+  if (!Object.hasOwn(architectures, architecture)) {
+    throw new ConfigError(`unknown architecture ${architecture}; there are: ${Object.keys(architectures).join(', ')}`);
   }
-  const { schema, build } = architectures[name as ArchitectureName];
+  return architectures[architecture as ArchitectureName](config);
+}
+
+/**
+ * The same network on another grid, or on plain floats.
+ * @throws ConfigError when a grid is asked for where there is none to set
+ */
+export function withGrid<S extends Specification>(specification: S, grid: number | null): S {
+  if ('grid' in specification.config) return { ...specification, config: { ...specification.config, grid } };
+  if (grid === null) return specification;
+  throw new ConfigError(`${specification.architecture} has no grid: it is not invertible`);
+}
+
+function checked<S extends TSchema>(schema: S, build: (config: Static<S>) => Network): (config: unknown) => Network {
   const validator = Compile(schema);
-  if (!validator.Check(config)) {
+  return (config) => {
+    if (validator.Check(config)) return build(config);
     const problems = validator
       .Errors(config)
       .map((e) => `${e.instancePath.slice(1).replaceAll('/', '.') || 'config'} ${e.message}`);
-    throw new ConfigError(`${name}: ${problems.join('; ')}`);
-  }
-  return build(config);
+    throw new ConfigError(problems.join('; '));
+  };
 }

@@ -6,31 +6,28 @@ import { chain, type Invertible, type Pair } from '../layers/invertible.js';
 import { pixels } from '../layers/pixels.js';
 import { psi } from '../layers/psi.js';
 import { halves, injectivePadding } from '../layers/split.js';
+import { checkInput, InputConfig } from './input.js';
 import { ConfigError, type Network } from './network.js';
 
 const count = Type.Integer({ minimum: 1 });
 const stages = (description: string) => Type.Array(count, { minItems: 1, description });
 
 /** Every i-RevNet is one of these. */
-export const IRevNetConfig = Type.Object({
-  input: Type.Object({
-    height: count,
-    width: count,
-    channels: Type.Union([Type.Literal(1), Type.Literal(3)]),
-    padding: Type.Integer({ minimum: 0, description: 'rows and columns of black around the image' }),
-    mean: Type.Array(Type.Number(), { minItems: 1, maxItems: 3 }),
-    std: Type.Array(Type.Number({ exclusiveMinimum: 0 }), { minItems: 1, maxItems: 3 }),
-  }),
-  classes: count,
-  initialPsi: Type.Integer({ minimum: 1, description: 'block size of the first ψ; 1: none' }),
-  blocks: stages('blocks a stage'),
-  strides: Type.Array(Type.Union([Type.Literal(1), Type.Literal(2)]), { description: 'of each stage’s first block' }),
-  widths: stages('channels of one stream, by stage'),
-  hidden: stages('channels inside the bottleneck, by stage'),
-  kernels: Type.Tuple([count, count, count], { description: '[1, 3, 1] in the paper, [3, 3, 3] in the release' }),
-  injective: Type.Boolean({ description: 'zero channels may be added where a stage of stride 1 widens' }),
-  grid: Type.Union([Type.Integer({ minimum: 1, maximum: 20 }), Type.Null()]),
-});
+export const IRevNetConfig = Type.Object(
+  {
+    input: InputConfig,
+    classes: count,
+    initialPsi: Type.Integer({ minimum: 1, description: 'block size of the first ψ; 1: none' }),
+    blocks: stages('blocks a stage'),
+    strides: Type.Array(Type.Union([Type.Literal(1), Type.Literal(2)]), { description: 'of each stage’s first block' }),
+    widths: stages('channels of one stream, by stage'),
+    hidden: stages('channels inside the bottleneck, by stage'),
+    kernels: Type.Tuple([count, count, count], { description: '[1, 3, 1] in the paper, [3, 3, 3] in the release' }),
+    injective: Type.Boolean({ description: 'zero channels may be added where a stage of stride 1 widens' }),
+    grid: Type.Union([Type.Integer({ minimum: 1, maximum: 20 }), Type.Null()]),
+  },
+  { additionalProperties: false },
+);
 export type IRevNetConfig = Static<typeof IRevNetConfig>;
 
 interface BlockPlan {
@@ -90,10 +87,7 @@ function reduced(size: number, { initialPsi, strides, input }: IRevNetConfig, wh
  */
 export function irevnet(config: IRevNetConfig): Network {
   const { input, grid, classes } = config;
-  for (const part of ['mean', 'std'] as const) {
-    if (input[part].length !== input.channels)
-      throw new ConfigError(`input.${part}: one number a channel (${input.channels})`);
-  }
+  checkInput(input);
   const blocks = plan(config);
   const height = reduced(input.height, config, 'height');
   const width = reduced(input.width, config, 'width');
@@ -117,6 +111,7 @@ export function irevnet(config: IRevNetConfig): Network {
       return { features, logits: classify(features), states };
     },
     decode: (features) => first.inverse(open.inverse(body.inverse(close.forward(features)))),
+    reversible: new Map(layers.entries()),
   };
 }
 

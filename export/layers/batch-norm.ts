@@ -8,15 +8,18 @@ import { sizeOf } from '../tensor.js';
 
 const EPSILON = 1e-5;
 
-/** Batch normalisation of [N, C, H, W] by running statistics; training replaces it by `byBatch`. */
+/**
+ * Batch normalisation of [N, C, H, W] by running statistics; training replaces it by `byBatch`. The parameters have
+ * PyTorch's names: weight, bias, running_mean, running_var.
+ */
 export function norm(name: string, channels: number): (x: Value) => Value {
   const vector = (part: string, init: 'ones' | 'zeros', kind: 'trained' | 'statistic') =>
     parameter(`${name}.${part}`, [channels], { init, kind });
   const parameters = {
-    scale: vector('scale', 'ones', 'trained'),
+    scale: vector('weight', 'ones', 'trained'),
     bias: vector('bias', 'zeros', 'trained'),
-    mean: vector('mean', 'zeros', 'statistic'),
-    variance: vector('variance', 'ones', 'statistic'),
+    mean: vector('running_mean', 'zeros', 'statistic'),
+    variance: vector('running_var', 'ones', 'statistic'),
   };
   return (x) => batchNorm(x, parameters, EPSILON);
 }

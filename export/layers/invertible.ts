@@ -9,6 +9,8 @@ export interface Invertible<A, B = A> {
 /** The two streams of an i-RevNet. */
 export type Pair = readonly [Value, Value];
 
+export const isPair = (streams: readonly Value[]): streams is Pair => streams.length === 2;
+
 /** Layers one after another; the inverse runs the inverses backwards. */
 export const chain = <A>(layers: readonly Invertible<A>[]): Invertible<A> => ({
   forward: (a) => layers.reduce((x, layer) => layer.forward(x), a),

@@ -1,70 +1,73 @@
-import { basename } from 'node:path';
-import { buildNetwork, type Network } from '../architectures/index.js';
+import { basename, join } from 'node:path';
+import { buildNetwork, type Network, type Specification } from '../architectures/index.js';
 import { emit } from '../emit.js';
-import { sha256 } from '../files.js';
+import type { Graph } from '../graph.js';
 import { version } from '../package.js';
-import type { NamedTensors } from '../train/packing.js';
-import { writeFolder } from './folder.js';
+import { type Listed, writeFolder, writeListed } from './folder.js';
 import { countTrained, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
-import { MANIFEST_FORMAT, type Manifest } from './manifest.js';
-import { externalWeights, WEIGHTS_FILE, weightsLayout, writeWeights } from './weights.js';
+import { MANIFEST_FORMAT, type Manifest, type Measured } from './manifest.js';
+import { externalWeights, WEIGHTS_FILE, type WeightSource, weightsLayout, weightsPieces } from './weights.js';
 
 /** What a model is made of, apart from what can be derived. */
-export interface ModelParts {
+export interface ModelParts extends Specification {
   readonly description: string;
-  readonly architecture: string;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly weights: NamedTensors;
+  readonly weights: WeightSource;
   readonly labels: readonly string[];
   readonly preprocessing: Manifest['preprocessing'];
   readonly training: Manifest['training'];
-  readonly measured: Manifest['measured'];
+  /** Measures the model from its files, before it takes its place; what it throws, the model is refused with. */
+  readonly measure?: (folder: string) => Promise<Measured>;
+  readonly progress?: (bytes: number, total: number) => void;
 }
 
-/** The two graphs of a network as files, whose weights lie in the shared weights file. */
-export function graphFiles(network: Network): Record<'forward.onnx' | 'inverse.onnx', Uint8Array> {
+/** The graphs of a network as files, whose weights lie in the shared weights file. */
+export function graphFiles(network: Network): Readonly<Record<string, Uint8Array>> {
   const placement = externalWeights(weightsLayout(networkParameters(network)).slots);
-  return {
-    'forward.onnx': emit(forwardGraph(network), placement),
-    'inverse.onnx': emit(inverseGraph(network), placement),
-  };
+  const files = (graphs: readonly Graph[]) =>
+    Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, placement)]));
+  const inverse = inverseGraph(network);
+  return files(inverse ? [forwardGraph(network), inverse] : [forwardGraph(network)]);
 }
 
 /**
- * Writes a model folder: Φ, Φ⁻¹, their shared weights and the manifest. The folder's name is the model's. The same parts
- * give the same bytes; an existing folder is replaced as a whole.
+ * Writes a model folder: Φ, Φ⁻¹ if there is one, their shared weights and the manifest. The folder's name is the model's.
+ * The same parts give the same bytes; an existing folder is replaced as a whole, and nothing is left of a failure.
+ * @throws RangeError when there are not as many labels as classes; ConfigError
  */
 export async function createModel(folder: string, parts: ModelParts): Promise<Manifest> {
-  const network = buildNetwork(parts.architecture, parts.config);
+  const network = buildNetwork(parts);
   if (parts.labels.length !== network.classes) {
     throw new RangeError(`${network.classes} classes need as many labels, got ${parts.labels.length}`);
   }
-  const files = {
-    ...graphFiles(network),
-    [WEIGHTS_FILE]: writeWeights(networkParameters(network), parts.weights),
-  } as Record<keyof Manifest['files'], Uint8Array>;
   const { height, width, channels, mean, std } = network.input;
-  const manifest: Manifest = {
-    format: MANIFEST_FORMAT,
-    name: basename(folder),
-    description: parts.description,
-    exporter: { name: 'irevnet', version },
-    architecture: { name: parts.architecture, config: { ...parts.config }, parameters: countTrained(network) },
-    grid: network.grid,
-    input: { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] },
-    preprocessing: parts.preprocessing,
-    labels: [...parts.labels],
-    features: { shape: [...network.features] },
-    files: {
-      'forward.onnx': described(files['forward.onnx']),
-      'inverse.onnx': described(files['inverse.onnx']),
-      'weights.bin': described(files['weights.bin']),
-    },
-    training: parts.training,
-    measured: parts.measured,
-  };
-  await writeFolder(folder, { ...files, 'manifest.json': `${JSON.stringify(manifest, null, 2)}\n` });
-  return manifest;
+  return writeFolder(folder, async (fresh) => {
+    const files = await writeFiles(fresh, network, parts);
+    const manifest: Manifest = {
+      format: MANIFEST_FORMAT,
+      name: basename(folder),
+      description: parts.description,
+      exporter: { name: 'irevnet', version },
+      architecture: { name: parts.architecture, config: { ...parts.config }, parameters: countTrained(network) },
+      grid: network.grid,
+      input: { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] },
+      preprocessing: parts.preprocessing,
+      labels: [...parts.labels],
+      features: { shape: [...network.features] },
+      files,
+      training: parts.training,
+      measured: (await parts.measure?.(fresh)) ?? null,
+    };
+    await writeListed(join(fresh, 'manifest.json'), [Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)]);
+    return manifest;
+  });
 }
 
-const described = (data: Uint8Array) => ({ bytes: data.length, sha256: sha256(data) });
+async function writeFiles(folder: string, network: Network, { weights, progress }: ModelParts) {
+  const contents = {
+    ...Object.fromEntries(Object.entries(graphFiles(network)).map(([name, bytes]) => [name, [bytes]])),
+    [WEIGHTS_FILE]: weightsPieces(networkParameters(network), weights, progress),
+  };
+  const files: Record<string, Listed> = {};
+  for (const [name, pieces] of Object.entries(contents)) files[name] = await writeListed(join(folder, name), pieces);
+  return files as Manifest['files'];
+}

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
-import { MANIFEST_FORMAT, Manifest, MODEL_FILES } from './manifest.js';
+import { MANIFEST_FORMAT, Manifest } from './manifest.js';
 
 /** A model folder that cannot be used; the message names the file, what was expected and what to do. */
 export class ModelError extends Error {
@@ -18,7 +18,7 @@ const validator = Compile(Manifest);
  */
 export async function readModelFolder(folder: string): Promise<Manifest> {
   const manifest = await readManifest(folder);
-  for (const name of MODEL_FILES) await checkFile(folder, name, manifest.files[name]);
+  for (const [name, file] of Object.entries(manifest.files)) await checkFile(folder, name, file);
   return manifest;
 }
 
@@ -42,6 +42,13 @@ async function readManifest(folder: string): Promise<Manifest> {
   if (!validator.Check(manifest)) {
     const problems = validator.Errors(manifest).map((e) => `${e.instancePath || '/'} ${e.message}`);
     throw new ModelError(`${path}: ${problems.slice(0, 5).join('; ')}`);
+  }
+  const { input, preprocessing } = manifest;
+  const longer = Math.max(input.width, input.height);
+  if ((preprocessing.shortSide ?? longer) < longer) {
+    throw new ModelError(
+      `${path}: preprocessing.shortSide is ${preprocessing.shortSide}; expected at least ${longer}, the input's longer side`,
+    );
   }
   return manifest;
 }
@@ -69,21 +76,43 @@ async function checkFile(folder: string, name: string, expected: { bytes: number
   }
 }
 
-/** Writes a whole folder beside its place, then moves it there; an older one is replaced. */
-export async function writeFolder(folder: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
+/** A file's size and hash, as the manifest lists them. */
+export type Listed = Manifest['files']['weights.bin'];
+
+/** Writes a file from its pieces, of any size together, and gives what the manifest says of it. */
+export async function writeListed(path: string, pieces: Pieces): Promise<Listed> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  async function* counted() {
+    for await (const piece of pieces) {
+      hash.update(piece);
+      bytes += piece.length;
+      yield piece;
+    }
+  }
+  await writeFile(path, counted(), { flush: true });
+  return { bytes, sha256: hash.digest('hex') };
+}
+type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/**
+ * Fills a folder beside its place, then moves it there; an older one is replaced. When `fill` fails, nothing is left.
+ * @returns what `fill` gives
+ */
+export async function writeFolder<T>(folder: string, fill: (fresh: string) => Promise<T>): Promise<T> {
   const mark = randomBytes(6).toString('hex');
   const fresh = `${folder}.${mark}.tmp`;
   const old = `${folder}.${mark}.old`;
   await mkdir(fresh, { recursive: true });
   try {
-    for (const [name, data] of Object.entries(files))
-      await writeFile(join(fresh, basename(name)), data, { flush: true });
+    const filled = await fill(fresh);
     const replaced = await rename(folder, old).then(
       () => true,
       () => false,
     );
     await rename(fresh, folder);
     if (replaced) await rm(old, { recursive: true });
+    return filled;
   } catch (error) {
     await rm(fresh, { recursive: true, force: true });
     throw error;

@@ -18,19 +18,20 @@ export function forwardGraph(network: Network): Graph {
   return { name: 'forward', inputs: [pixels], outputs: { features, logits, image: crop(x, network.input) } };
 }
 
-/** Φ⁻¹: features → pixels, image. */
-export function inverseGraph(network: Network): Graph {
+/** Φ⁻¹: features → pixels, image; undefined where there is none. */
+export function inverseGraph(network: Network): Graph | undefined {
+  if (!network.decode) return undefined;
   const features = input('features', 'float32', ['N', ...network.features]);
   const x = network.decode(features);
   const pixels = network.pixels.inverse(x);
   return { name: 'inverse', inputs: [features], outputs: { pixels, image: crop(x, network.input) } };
 }
 
-/** The largest magnitude in the streams before the first block and after each block: pixels → float32 [N, blocks + 1]. */
+/** The largest magnitude in the state before the first block and after each block: pixels → float32 [N, blocks + 1]. */
 export function magnitudeGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
-  const peaks = network.encode(network.pixels.forward(pixels)).states.map((pair) => {
-    const merged = pair.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
+  const peaks = network.encode(network.pixels.forward(pixels)).states.map((state) => {
+    const merged = state.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
     return reduceMax(
       concat(
         merged.map((m) => reshape(m, ['N', 1])),

@@ -4,10 +4,10 @@ import type { Images } from '../train/dataset.js';
 import { countCorrect } from '../train/loop.js';
 import type { Inversion } from './manifest.js';
 
-/** The two graphs of a model, loaded. */
+/** The graphs of a model, loaded; a network that is not invertible has the first alone. */
 export interface Graphs {
   readonly forward: Session;
-  readonly inverse: Session;
+  readonly inverse: Session | undefined;
 }
 
 /** Images at a time; different in the two directions, since an inverse that needs equal batches is no inverse. */
@@ -20,7 +20,8 @@ export interface Measurement {
   readonly images: number;
   /** Images whose label has the highest score. */
   readonly correct: number;
-  readonly inversion: Inversion;
+  /** null where there is no inverse. */
+  readonly inversion: Inversion | null;
 }
 
 /** Encodes and decodes every image, and compares what comes back with the network's input and with the pixels. */
@@ -37,9 +38,9 @@ export async function measure(
     const count = Math.min(batches.encode, images.count - at);
     const pixels = images.pixels.subarray(at * size, (at + count) * size);
     const encoded = await forward.run({ pixels: tensor('uint8', [count, height, width, channels], pixels) });
-    const decoded = await inBatches(inverse, encoded.features!, batches.decode);
     correct += countCorrect(encoded.logits!, images.labels.subarray(at, at + count));
-    for (let n = 0; n < count; n++) {
+    const decoded = inverse && (await inBatches(inverse, encoded.features!, batches.decode));
+    for (let n = 0; decoded && n < count; n++) {
       const error = relativeError(rowOf(encoded.image!, n), rowOf(decoded.image!, n));
       if (sameBits(rowOf(encoded.image!, n), rowOf(decoded.image!, n))) exactFloat++;
       if (Buffer.compare(pixels.subarray(n * size, (n + 1) * size), rowOf(decoded.pixels!, n)) === 0) exactPixels++;
@@ -49,7 +50,7 @@ export async function measure(
     progress(at + count);
   }
   const inversion = { exactFloat, exactPixels, relativeErrorMean: sum / images.count, relativeErrorMax: max };
-  return { images: images.count, correct, inversion };
+  return { images: images.count, correct, inversion: inverse ? inversion : null };
 }
 
 /** Runs Φ⁻¹ on a few features at a time and joins the results. */
@@ -95,7 +96,7 @@ function sameBits(a: Float32Array, b: Float32Array): boolean {
 }
 
 /** ‖a − b‖₂ / ‖a‖₂. */
-function relativeError(a: Float32Array, b: Float32Array): number {
+export function relativeError(a: Float32Array, b: Float32Array): number {
   let [difference, norm] = [0, 0];
   for (let i = 0; i < a.length; i++) {
     difference += (a[i]! - b[i]!) ** 2;

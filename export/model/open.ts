@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildNetwork, type Network } from '../architectures/index.js';
+import { buildNetwork, type Network, type Specification, withGrid } from '../architectures/index.js';
 import { openSession } from '../runtime.js';
 import type { NamedTensors } from '../train/packing.js';
 import { readModelFolder } from './folder.js';
@@ -20,28 +20,40 @@ export interface Model {
 /** Reads and checks a model folder. @throws ModelError, ConfigError */
 export async function openModel(folder: string): Promise<Model> {
   const manifest = await readModelFolder(folder);
-  const network = buildNetwork(manifest.architecture.name, manifest.architecture.config);
-  const weights = readWeights(networkParameters(network), await readFile(join(folder, WEIGHTS_FILE)));
+  const network = buildNetwork(specificationOf(manifest));
+  const weights = await readWeights(networkParameters(network), join(folder, WEIGHTS_FILE));
   return { folder, manifest, network, weights };
 }
 
-/** The same network with another grid, or with plain floats. */
-export const withGrid = ({ manifest }: Model, grid: number | null): Network =>
-  buildNetwork(manifest.architecture.name, { ...manifest.architecture.config, grid });
-
-/** Loads the two graphs as they lie in the folder. */
-export const openGraphs = async ({ folder }: Model, threads: number): Promise<Graphs> => ({
-  forward: await openSession(join(folder, 'forward.onnx'), { threads }),
-  inverse: await openSession(join(folder, 'inverse.onnx'), { threads }),
+/** What a manifest says of its network. */
+export const specificationOf = ({ architecture: { name, config } }: Manifest): Specification => ({
+  architecture: name,
+  config,
 });
 
-/** Builds the two graphs of a network afresh, in memory. */
-export const buildGraphs = async (network: Network, weights: NamedTensors, threads: number): Promise<Graphs> => ({
-  forward: await openSession(emitInline(forwardGraph(network), weights), { threads }),
-  inverse: await openSession(emitInline(inverseGraph(network), weights), { threads }),
-});
+/** The same network on another grid, or on plain floats. @throws ConfigError */
+export const onGrid = ({ manifest }: Model, grid: number | null): Network =>
+  buildNetwork(withGrid(specificationOf(manifest), grid));
+
+/** Loads the graphs as they lie in a folder. */
+export async function openGraphs(folder: string, threads: number): Promise<Graphs> {
+  const inverse = join(folder, 'inverse.onnx');
+  return {
+    forward: await openSession(join(folder, 'forward.onnx'), { threads }),
+    inverse: existsSync(inverse) ? await openSession(inverse, { threads }) : undefined,
+  };
+}
+
+/** Builds the graphs of a network afresh, in memory. */
+export async function buildGraphs(network: Network, weights: NamedTensors, threads: number): Promise<Graphs> {
+  const inverse = inverseGraph(network);
+  return {
+    forward: await openSession(emitInline(forwardGraph(network), weights), { threads }),
+    inverse: inverse && (await openSession(emitInline(inverse, weights), { threads })),
+  };
+}
 
 export async function closeGraphs({ forward, inverse }: Graphs): Promise<void> {
   await forward.release();
-  await inverse.release();
+  await inverse?.release();
 }

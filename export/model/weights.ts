@@ -1,7 +1,8 @@
+import { open } from 'node:fs/promises';
 import type { Placement } from '../emit.js';
 import type { Parameter } from '../graph.js';
 import { staticShape } from '../shape.js';
-import { bytesOf, sizeOf, tensor } from '../tensor.js';
+import { bytesOf, sizeOf, type Tensor, tensor } from '../tensor.js';
 import type { NamedTensors } from '../train/packing.js';
 
 /** The file in which both graphs of a model find their weights. */
@@ -33,24 +34,46 @@ export const externalWeights =
   (slots: ReadonlyMap<string, Slot>) =>
   (p: Parameter): Placement => ({ kind: 'external', location: WEIGHTS_FILE, ...slots.get(p.source.name)! });
 
-/** The content of the weights file. */
-export function writeWeights(parameters: readonly Parameter[], tensors: NamedTensors): Uint8Array {
-  const { slots, bytes } = weightsLayout(parameters);
-  const file = new Uint8Array(bytes);
-  for (const [name, { offset }] of slots) file.set(bytesOf(tensors.get(name)!), offset);
-  return file;
+/** Where a parameter's values come from, one at a time, so that no more than one need be in memory. */
+export interface WeightSource {
+  get(name: string): Tensor<'float32'> | undefined | Promise<Tensor<'float32'>>;
 }
 
-/** Takes the weights file apart again; throws RangeError when its size is not that of the parameters. */
-export function readWeights(parameters: readonly Parameter[], file: Uint8Array): NamedTensors {
+/**
+ * The content of the weights file, parameter by parameter.
+ * @param progress told the bytes so far, and those of the whole file
+ */
+export async function* weightsPieces(
+  parameters: readonly Parameter[],
+  source: WeightSource,
+  progress: (done: number, total: number) => void = () => {},
+): AsyncGenerator<Uint8Array> {
   const { slots, bytes } = weightsLayout(parameters);
-  if (file.length !== bytes)
-    throw new RangeError(`${WEIGHTS_FILE} has ${file.length} bytes, the network needs ${bytes}`);
-  return new Map(
-    parameters.map((p) => {
+  let at = 0;
+  for (const [name, { offset, length }] of slots) {
+    if (offset > at) yield new Uint8Array(offset - at);
+    yield bytesOf((await source.get(name))!);
+    at = offset + length;
+    progress(at, bytes);
+  }
+}
+
+/** Takes a weights file apart again; throws RangeError when its size is not that of the parameters. */
+export async function readWeights(parameters: readonly Parameter[], path: string): Promise<NamedTensors> {
+  const { slots, bytes } = weightsLayout(parameters);
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    if (size !== bytes) throw new RangeError(`${path} has ${size} bytes, the network needs ${bytes}`);
+    const weights = new Map<string, Tensor<'float32'>>();
+    for (const p of parameters) {
       const { offset, length } = slots.get(p.source.name)!;
-      const data = new Float32Array(new Uint8Array(file.subarray(offset, offset + length)).buffer);
-      return [p.source.name, tensor('float32', staticShape(p.type.shape), data)];
-    }),
-  );
+      const data = new Float32Array(length / 4);
+      await file.read(new Uint8Array(data.buffer), 0, length, offset);
+      weights.set(p.source.name, tensor('float32', staticShape(p.type.shape), data));
+    }
+    return weights;
+  } finally {
+    await file.close();
+  }
 }

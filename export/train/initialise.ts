@@ -8,7 +8,9 @@ function initialValue(p: Parameter, random: Random): Tensor<'float32'> {
   const dims = staticShape(p.type.shape);
   const bound = 1 / Math.sqrt(sizeOf(dims.slice(1)));
   const draw = { 'fan-in': () => (2 * random() - 1) * bound, zeros: () => 0, ones: () => 1 }[p.source.role.init];
-  return tensor('float32', dims, Float32Array.from({ length: sizeOf(dims) }, draw));
+  const data = new Float32Array(sizeOf(dims));
+  for (let i = 0; i < data.length; i++) data[i] = draw();
+  return tensor('float32', dims, data);
 }
 
 /** First values of parameters by name, drawn in the given order. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { buildNetwork, type Network } from '../architectures/index.js';
+import { buildNetwork, type Network, type Specification, withGrid } from '../architectures/index.js';
 import { emit } from '../emit.js';
 import { emitInline, forwardGraph, networkParameters } from '../model/graphs.js';
 import { permutation, seeded } from '../random.js';
@@ -15,9 +15,7 @@ import { learningRateAt, type Schedule } from './schedule.js';
 import { type StepOptions, type TrainingStep, trainingStep } from './step.js';
 
 /** Everything that decides the result of a run. It is stored with every checkpoint. */
-export interface Recipe extends Omit<StepOptions, 'lowering'> {
-  readonly architecture: string;
-  readonly config: Readonly<Record<string, unknown>>;
+export interface Recipe extends Omit<StepOptions, 'lowering'>, Specification {
   readonly dataset: string;
   /** Images set aside from the training set to validate on. */
   readonly validation: number;
@@ -67,7 +65,7 @@ export const checkpointPath = (folder: string): string => join(folder, 'checkpoi
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { recipe, folder, signal, metrics } = options;
-  const network = buildNetwork(recipe.architecture, { ...recipe.config, grid: null });
+  const network = buildNetwork(withGrid(recipe, null));
   const step = trainingStep(network, recipe);
   const { training, validation } = partition(options.images, recipe);
   const perEpoch = Math.floor(training.count / recipe.batch);

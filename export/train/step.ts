@@ -1,7 +1,7 @@
-import type { Network } from '../architectures/network.js';
+import { ConfigError, type Network, type State } from '../architectures/network.js';
 import { grad } from '../grad.js';
 import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
-import type { Pair } from '../layers/invertible.js';
+import { isPair } from '../layers/invertible.js';
 import { psi } from '../layers/psi.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
@@ -52,7 +52,8 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const labels = input('labels', 'int64', [batch]);
   const learningRate = input('learningRate', 'float32', []);
   const { logits, states } = network.encode(network.pixels.forward(pixels));
-  const written = [logits, residualEnergy(states)];
+  const penalties = options.residualPenalty === 0 ? [] : [mul(residualEnergy(states), options.residualPenalty)];
+  const written = [logits, ...penalties];
   const training = withBatchStatistics(written);
   const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
   const leaves = parametersOf([logits]);
@@ -60,12 +61,11 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
     'parameters',
     leaves.filter((p) => p.source.role.kind === 'trained'),
   );
-  const heads = [...written.map(training.renamed), ...observations.values()];
-  const lowered = (options.lowering ?? batchInnermost)(heads, stored.as);
-  const scores = lowered(heads[0]!);
+  const heads = written.map(training.renamed);
+  const lowered = (options.lowering ?? batchInnermost)([...heads, ...observations.values()], stored.as);
+  const [scores, ...penalty] = heads.map(lowered) as [Value, ...Value[]];
   const { loss, correct } = crossEntropy(scores, labels, network.classes, options.labelSmoothing);
-  const energy = mul(lowered(heads[1]!), options.residualPenalty);
-  const objective = options.residualPenalty === 0 ? loss : add(loss, energy);
+  const objective = penalty.reduce(add, loss);
   const gradient = concat(grad(objective, stored.pieces), 0);
 
   const momentum = input('momentum', 'float32', [stored.size]);
@@ -98,7 +98,8 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
  * What the blocks add to the streams: Σ mean(F(x₂)²) over all blocks. Kept small, Φ stays nearer to a rearrangement of
  * pixels, so that points between features are images too.
  */
-function residualEnergy(states: readonly Pair[]): Value {
+function residualEnergy(states: readonly State[]): Value {
+  if (!states.every(isPair)) throw new ConfigError('residualPenalty needs a network of two streams; set it to 0');
   const energies = states.slice(1).map(([, y1], i) => {
     const [x1] = states[i]!;
     const shortcut = psi(Math.sqrt(Number(y1.type.shape[1]) / Number(x1.type.shape[1])));

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
 import { measure } from '../../export/model/measure.js';
 import { noiseImages } from '../../export/model/noise.js';
-import { buildGraphs, closeGraphs, openGraphs, openModel, withGrid } from '../../export/model/open.js';
+import { buildGraphs, closeGraphs, onGrid, openGraphs, openModel } from '../../export/model/open.js';
 import { datasets } from '../../export/train/dataset.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
@@ -41,8 +41,8 @@ export const evaluateCommand = new Command('evaluate')
       : await dataset.load(flags.data ?? dataset.folder, 'test');
     const graphs =
       flags.grid === undefined
-        ? await openGraphs(model, flags.threads)
-        : await buildGraphs(withGrid(model, flags.grid === 0 ? null : flags.grid), model.weights, flags.threads);
+        ? await openGraphs(model.folder, flags.threads)
+        : await buildGraphs(onGrid(model, flags.grid === 0 ? null : flags.grid), model.weights, flags.threads);
     const progress = (done: number) =>
       process.stderr.isTTY && process.stderr.write(`\r${done} of ${images.count} images`);
     const { correct, inversion } = await measure(

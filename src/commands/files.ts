@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { writeAtomically } from '../../export/files.js';
-import type { Format } from '../operations/formats.js';
+import { type Format, isBytes, type Written } from '../operations/formats.js';
 
 /** The name that stands for standard input or output. */
 const STANDARD = '-';
@@ -46,11 +46,11 @@ export function formatOf<F extends Format>(
 }
 
 /** Writes a result: a file appears whole or not at all; bytes are not written to a terminal. */
-export async function writeOutput(output: string, payload: unknown): Promise<void> {
-  const bytes = payload instanceof Uint8Array ? payload : `${JSON.stringify(payload)}\n`;
-  if (output !== STANDARD) return writeAtomically(output, bytes);
-  if (typeof bytes !== 'string' && process.stdout.isTTY) {
+export async function writeOutput(output: string, written: Written): Promise<void> {
+  const chunks = isBytes(written) ? written : [Buffer.from(`${JSON.stringify(written)}\n`)];
+  if (output !== STANDARD) return writeAtomically(output, chunks);
+  if (isBytes(written) && process.stdout.isTTY) {
     throw new Error('this would write bytes to the terminal; name a file with --output');
   }
-  process.stdout.write(bytes);
+  for (const chunk of chunks) process.stdout.write(chunk);
 }

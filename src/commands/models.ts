@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Manifest } from '../../export/model/manifest.js';
+import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import { readConfig, settingOption } from '../config.js';
 import { readModels } from '../inference/models.js';
 
@@ -21,18 +21,22 @@ export const modelsCommand = new Command('models')
     process.stdout.write(json ? `${JSON.stringify(data)}\n` : manifests.map(asText).join('\n'));
   });
 
-function asText({ name, description, architecture, input, features, grid, labels, measured }: Manifest): string {
+function asText(manifest: Manifest): string {
+  const { name, description, architecture, input, features, grid, labels, measured } = manifest;
   const inversion = measured?.inversion;
+  const how = grid === null ? 'plain floats' : `exact, on multiples of 2^-${grid}`;
+  const inverse = isInvertible(manifest) ? how : 'none';
   const lines = [
     name,
     `  ${description}`,
     `  parameters  ${architecture.parameters}`,
     `  input       ${input.height} × ${input.width} × ${input.channels}`,
     `  features    ${features.shape.join(' × ')}`,
-    `  inverse     ${grid === null ? 'plain floats' : `exact, on multiples of 2^-${grid}`}`,
+    `  inverse     ${inverse}`,
     `  labels      ${labels.length > 12 ? `${labels.length} of them` : labels.join(', ')}`,
   ];
-  if (measured) lines.push(`  accuracy    ${(100 * measured.accuracy).toFixed(2)}% of ${measured.images} images`);
+  if (measured && measured.accuracy !== null)
+    lines.push(`  accuracy    ${(100 * measured.accuracy).toFixed(2)}% of ${measured.images} images`);
   if (inversion)
     lines.push(`  recovered   ${inversion.exactFloat} in every float, ${inversion.exactPixels} in every pixel`);
   return `${lines.join('\n')}\n`;

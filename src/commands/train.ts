@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { configurations } from '../../export/architectures/configurations.js';
+import { readSpecification } from '../../export/architectures/read.js';
 import { sha256 } from '../../export/files.js';
 import { type Checkpoint, CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
 import { datasets } from '../../export/train/dataset.js';
@@ -117,8 +118,7 @@ async function weightsOf(run: string): Promise<{ checkpoint: Checkpoint; sha256:
 async function recipeOf(flags: Flags): Promise<Omit<Recipe, 'from'>> {
   const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } =
     flags;
-  const named = configurations[flags.config ?? dataset];
-  const { architecture, config } = named ?? JSON.parse(await readFile(flags.config!, 'utf8'));
+  const { architecture, config } = await readSpecification(flags.config ?? dataset);
   return {
     architecture,
     config,

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { Problem } from '../errors.js';
 import { isCutShort } from './complete.js';
+import { type FitOptions, fitting } from './fit.js';
 import type { Done, Picture } from './picture.js';
 import { type ImageType, sniff } from './sniff.js';
 
@@ -10,12 +11,8 @@ sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: loaders });
 sharp.cache(false);
 
-export interface DecodeOptions {
-  /** The size that is wanted, in pixels. */
-  readonly width: number;
-  readonly height: number;
-  /** contain: the whole image fits inside; cover: it fills the size and is cropped at the centre. */
-  readonly fit: 'contain' | 'cover';
+/** The size that is wanted, in pixels, how an image gets it, and how many pixels are read. */
+export interface DecodeOptions extends FitOptions {
   readonly maxPixels: number;
 }
 
@@ -24,7 +21,7 @@ export interface Decoded {
   /** The size as it is seen: after the EXIF orientation. */
   readonly width: number;
   readonly height: number;
-  /** 8-bit sRGB with alpha, oriented, at most the wanted size. */
+  /** 8-bit sRGB with alpha, oriented, of the wanted size; under `contain` at most. */
   readonly picture: Picture;
 }
 
@@ -32,38 +29,33 @@ export interface Decoded {
 const DECODE_SECONDS = 30;
 
 /**
- * Reads the first frame of an image file, turns it as EXIF says and resizes it, if it has not the size already.
- * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels
+ * Reads the first frame of an image file in sRGB, turns it as EXIF says and resizes it. An image that has the wanted size
+ * already keeps its pixels, whatever `fit` and `shortSide` say.
+ * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels;
+ *   RangeError as `cover`
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const type = typeOf(bytes);
   const source = { failOn: 'error', limitInputPixels: false } as const;
-  const { autoOrient, orientation = 1 } = await explained(type, bytes, () => sharp(bytes, source).metadata());
-  const { width, height } = autoOrient;
+  const metadata = await explained(type, bytes, () => sharp(bytes, source).metadata());
+  const { width, height } = metadata.autoOrient;
   if (width * height > options.maxPixels) {
     throw new Problem(
       'too-many-pixels',
       `the image has ${width} × ${height} pixels; at most ${options.maxPixels} are read`,
     );
   }
-  const resize = {
-    width: options.width,
-    height: options.height,
-    fit: options.fit === 'cover' ? 'cover' : 'inside',
-  } as const;
-  const same = width === options.width && height === options.height;
-  const oriented = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
-  const pipeline = (same ? oriented : oriented.resize(resize))
-    .toColourspace('srgb')
-    .ensureAlpha()
-    .raw({ depth: 'uchar' });
+  const image = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
+  // sharp turns 16-bit colours that have a profile into Display P3, and then takes them for sRGB; not so 8-bit ones.
+  if (metadata.hasProfile && metadata.space === 'rgb16') image.pipelineColourspace('srgb');
+  const fit = fitting({ width, height }, options);
+  const pipeline = fit.apply(image).toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' });
   const { data, info } = await explained(type, bytes, () =>
     pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true }),
   );
-  const done: Done[] = orientation > 1 ? ['rotated'] : [];
-  if (!same) done.push('resized');
-  if (!same && options.fit === 'cover' && width * options.height !== height * options.width) done.push('cropped');
-  return { type, width, height, picture: { width: info.width, height: info.height, channels: 4, data, done } };
+  const turned: Done[] = (metadata.orientation ?? 1) > 1 ? ['rotated'] : [];
+  const picture = fit.finish({ width: info.width, height: info.height, channels: 4, data, done: turned });
+  return { type, width, height, picture };
 }
 
 function typeOf(bytes: Uint8Array): ImageType {

@@ -19,7 +19,7 @@ export interface PrepareOptions {
 /**
  * Makes an uploaded image what a model takes. One that has the model's size and no colour or transparency to remove
  * comes out with identical pixels.
- * @throws Problem as `decodeImage`
+ * @throws Problem as `decodeImage`; RangeError when the manifest's `shortSide` is smaller than its input
  */
 export async function prepareImage(
   bytes: Uint8Array,
@@ -27,8 +27,8 @@ export async function prepareImage(
   { invert, maxPixels }: PrepareOptions,
 ): Promise<Prepared> {
   const { width, height, channels } = input;
-  const { fit, polarity } = preprocessing;
-  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, maxPixels });
+  const { fit, shortSide, polarity } = preprocessing;
+  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, shortSide, maxPixels });
   const target = { width, height, channels, polarity, invert };
   const { data, done } = steps.reduce((p, step) => step(p, target), picture);
   return { pixels: data, source, done };

@@ -52,8 +52,8 @@ export const toGrey: Step = (picture, { channels }) => {
  * (its size, opaque, no colour where the network is grey) is left alone under `auto`: it is taken for the network's own
  * data, where a light border belongs to the subject.
  */
-export const polarise: Step = (picture, { polarity, invert }) => {
-  const untouched = picture.done.length === 0;
+export const polarise: Step = (picture, { polarity, invert, width, height }) => {
+  const untouched = picture.done.length === 0 && picture.width === width && picture.height === height;
   const wanted =
     invert === 'auto' ? polarity === 'light-on-dark' && !untouched && borderMedian(picture) > 127 : invert === 'yes';
   return wanted ? changed(picture, { data: picture.data.map((v) => 255 - v) }, 'inverted') : picture;

@@ -1,3 +1,4 @@
+import type { Chunks } from '../../export/files.js';
 import { Problem } from '../errors.js';
 import { toGif, toPng } from '../image/encode.js';
 import { toJson } from '../tensor/json.js';
@@ -6,9 +7,13 @@ import { writeFeatures } from '../tensor/safetensors.js';
 import type { Recovered } from './decode.js';
 import type { Encoded } from './encode.js';
 
-/** How results are written. An object is sent as JSON. */
-type Writer<R> = (result: R) => Uint8Array | object | Promise<Uint8Array>;
+/** A result as it is sent: the bytes of a file, or an object that becomes JSON. */
+export type Written = Chunks | Readonly<Record<string, unknown>>;
+type Writer<R> = (result: R) => Written | Promise<Written>;
 
+export const isBytes = (written: Written): written is Chunks => Array.isArray(written);
+
+const png = async ({ pixels }: Recovered): Promise<Chunks> => [await toPng(pixels)];
 const images = ({ model, image, pixels }: Recovered) => ({ model, image: toJson(image), pixels: toJson(pixels) });
 
 /** Formats of /encode; the first is the default. */
@@ -27,7 +32,7 @@ export const decodeFormats = {
   png: (recovered) => {
     const count = recovered.pixels.dims[0]!;
     if (count > 1) throw new Problem('format-single-image', `there are ${count} images, and a PNG holds one`);
-    return toPng(recovered.pixels);
+    return png(recovered);
   },
   npy: ({ image }) => writeNpy(image),
   json: images,
@@ -35,8 +40,8 @@ export const decodeFormats = {
 
 /** Formats of /interpolate; the first is the default. */
 export const interpolateFormats = {
-  png: ({ pixels }) => toPng(pixels),
-  gif: ({ pixels }) => toGif(pixels),
+  png,
+  gif: async ({ pixels }) => [await toGif(pixels)],
   npy: ({ image }) => writeNpy(image),
   json: images,
 } satisfies Record<string, Writer<Recovered>>;

@@ -1,19 +1,18 @@
+import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Tensor } from '../../export/tensor.js';
-import { type Format, mediaTypes } from '../operations/formats.js';
+import { type Format, isBytes, mediaTypes, type Written } from '../operations/formats.js';
 
-/** Sends a result in its format, with the model and the shape of what was computed in headers. */
+/** Sends a result in its format, with the model and the shape of what was computed in headers. Bytes are not copied. */
 export function sendAs(
   reply: FastifyReply,
   format: Format,
   model: string,
   { dims }: Tensor,
-  payload: unknown,
+  written: Written,
 ): FastifyReply {
-  reply.headers({ 'irevnet-model': model, 'irevnet-shape': dims.join(','), vary: 'accept' });
-  return reply
-    .type(mediaTypes[format])
-    .send(
-      payload instanceof Uint8Array ? Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) : payload,
-    );
+  reply.headers({ 'irevnet-model': model, 'irevnet-shape': dims.join(','), vary: 'accept' }).type(mediaTypes[format]);
+  if (!isBytes(written)) return reply.send(written);
+  const length = written.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  return reply.header('content-length', length).send(Readable.from(written));
 }

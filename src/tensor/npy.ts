@@ -1,3 +1,4 @@
+import type { Chunks } from '../../export/files.js';
 import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
 
@@ -7,17 +8,17 @@ const ALIGNMENT = 64;
 /** Tells the format by its first bytes. */
 export const isNpy = (bytes: Uint8Array): boolean => String.fromCharCode(...bytes.subarray(0, MAGIC.length)) === MAGIC;
 
-/** Writes a float32 tensor. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
-export function writeNpy(tensor: Tensor<'float32'>): Uint8Array {
+/**
+ * Writes a float32 tensor: the header, then the tensor's own memory, not a copy.
+ * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
+export function writeNpy(tensor: Tensor<'float32'>): Chunks {
   const shape = tensor.dims.map((d) => `${d},`).join(' ');
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tensor.dims.length > 1 ? shape.slice(0, -1) : shape}), }`;
   const length = Math.ceil((10 + dictionary.length + 1) / ALIGNMENT) * ALIGNMENT;
-  const out = new Uint8Array(length + tensor.data.byteLength);
-  const header = `${MAGIC}\x01\x00\0\0${dictionary.padEnd(length - 11)}\n`;
-  for (let i = 0; i < length; i++) out[i] = header.charCodeAt(i);
-  new DataView(out.buffer).setUint16(8, length - 10, true);
-  out.set(bytesOf(tensor), length);
-  return out;
+  const header = Buffer.from(`${MAGIC}\x01\x00\0\0${dictionary.padEnd(length - 11)}\n`, 'latin1');
+  header.writeUInt16LE(length - 10, 8);
+  return [header, bytesOf(tensor)];
 }
 
 /** What a header says, and where the data begins. */
@@ -29,7 +30,7 @@ interface Header {
 }
 
 /**
- * Reads a little-endian float32 array, in C or Fortran order.
+ * Reads a little-endian float32 array, in C or Fortran order. It lies in the file's own memory where that is aligned.
  * @throws Problem features-malformed, features-dtype, features-byte-order, features-length
  */
 export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
@@ -42,10 +43,16 @@ export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
       `shape [${shape}] of float32 takes ${expected} bytes, but ${found} follow the .npy header`,
     );
   }
-  const data = new Float32Array(new Uint8Array(bytes.subarray(end)).buffer);
+  const data = floats(bytes.subarray(end));
   if (!fortran) return { type: 'float32', dims: shape, data };
   const axes = shape.map((_, i) => shape.length - 1 - i);
   return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
+}
+
+function floats(bytes: Uint8Array): Float32Array {
+  const { buffer, byteOffset, length } =
+    bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+  return new Float32Array(buffer, byteOffset, length / Float32Array.BYTES_PER_ELEMENT);
 }
 
 function checkType(descr: string): void {

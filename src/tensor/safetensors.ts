@@ -1,3 +1,4 @@
+import type { Chunks } from '../../export/files.js';
 import { readSafetensors, SafetensorsError, writeSafetensors } from '../../export/safetensors.js';
 import type { Tensor } from '../../export/tensor.js';
 import { Problem, type ProblemCode } from '../errors.js';
@@ -13,7 +14,7 @@ const codes: Record<SafetensorsError['problem'], ProblemCode> = {
   layout: 'features-length',
 };
 
-export const writeFeatures = (features: Tensor<'float32'>, metadata: Record<string, string>): Uint8Array =>
+export const writeFeatures = (features: Tensor<'float32'>, metadata: Record<string, string>): Chunks =>
   writeSafetensors({ tensors: new Map([[NAME, features]]), metadata });
 
 /**

@@ -15,10 +15,10 @@ const none = inlineFrom(new Map());
 
 t.test('the same network gives the same bytes', async (t) => {
   const [a, b] = [graphFiles(irevnet(small)), graphFiles(irevnet(small))];
-  t.equal(Buffer.compare(a['forward.onnx'], b['forward.onnx']), 0);
-  t.equal(Buffer.compare(a['inverse.onnx'], b['inverse.onnx']), 0);
+  t.equal(Buffer.compare(a['forward.onnx']!, b['forward.onnx']!), 0);
+  t.equal(Buffer.compare(a['inverse.onnx']!, b['inverse.onnx']!), 0);
   const other = graphFiles(irevnet({ ...small, grid: 11 }));
-  t.not(Buffer.compare(a['forward.onnx'], other['forward.onnx']), 0, 'another grid gives others');
+  t.not(Buffer.compare(a['forward.onnx']!, other['forward.onnx']!), 0, 'another grid gives others');
 });
 
 t.test('both graphs refer to one weights file, in which nothing overlaps', async (t) => {

@@ -21,7 +21,6 @@ const smallModel = (folder: string, config = small) =>
     labels: Array.from({ length: 10 }, (_, i) => `class ${i}`),
     preprocessing: { fit: 'contain', polarity: 'any' },
     training: null,
-    measured: null,
   });
 
 t.test('a model folder is written and read back, and validates', async (t) => {

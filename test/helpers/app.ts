@@ -40,7 +40,6 @@ export async function randomModels(t: Test, configs: Readonly<Record<string, IRe
       labels: Array.from({ length: config.classes }, (_, i) => `class ${i}`),
       preprocessing: { fit: config.input.channels === 1 ? 'contain' : 'cover', polarity: 'any' },
       training: null,
-      measured: null,
     });
   }
   return folder;

@@ -16,7 +16,7 @@ const text = (s: string) => Buffer.from(s);
 const json = (value: unknown) => raw(text(JSON.stringify(value)), 'application/json');
 
 const features = new Float32Array(1024);
-const npy = (dims: number[], data = features) => Buffer.from(writeNpy({ type: 'float32', dims, data }));
+const npy = (dims: number[], data = features) => Buffer.concat(writeNpy({ type: 'float32', dims, data }));
 const good = npy([1, 256, 2, 2]);
 const withValue = (value: number) =>
   npy(

@@ -53,6 +53,13 @@ t.test('a subject on a light ground is inverted, one on a dark ground is not', a
   );
 });
 
+t.test('an image that only needs padding is not resized, and is no image of the network’s own', async (t) => {
+  const low = await rectangle(28, 14, [250, 250, 250], [20, 20, 20]).png().toBuffer();
+  const prepared = await prepare(low);
+  t.same(prepared.done, ['inverted', 'padded']);
+  t.same([at(prepared, 0, 0), at(prepared, 0, 8), at(prepared, 14, 14)], [0, 5, 235]);
+});
+
 t.test('transparency counts as a white page', async (t) => {
   const cutOut = await rectangle(90, 90, [0, 0, 0, 0], [40, 40, 40, 255]).png().toBuffer();
   const prepared = await prepare(cutOut);

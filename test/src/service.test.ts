@@ -18,6 +18,7 @@ t.test('decode of encode gives the identical pixels, in every format', async (t)
     const original = await png(i);
     const url = `/encode?format=${format}`;
     const encoded = await app.inject({ method: 'POST', url, ...raw(original, 'image/png') });
+    t.equal(Number(encoded.headers['content-length']), encoded.rawPayload.length);
     const decoded = await app.inject({
       method: 'POST',
       url: i % 2 ? '/decode' : '/invert',

@@ -1,0 +1,91 @@
+import { CheckpointFileError } from './errors.js';
+import { readSafetensorsFile } from './safetensors.js';
+import { openSource, type Source } from './source.js';
+import { findWeights, type Weights } from './state-dict.js';
+import type { StoredTensor } from './strided.js';
+import { isTorchLegacy, readTorchLegacy } from './torch-legacy.js';
+import { readTorchZip } from './torch-zip.js';
+
+export { CheckpointFileError } from './errors.js';
+export type { StoredTensor } from './strided.js';
+
+/** An open checkpoint; its tensors are read from the file one by one. */
+export interface Checkpoint {
+  readonly path: string;
+  readonly format: 'pytorch' | 'pytorch-legacy' | 'safetensors';
+  /** By their names in a state dict, in the file's order. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Attributes of the model, where the file holds a whole one: what its constructor was given, often. Data, unchecked. */
+  readonly attributes: ReadonlyMap<string, unknown>;
+  /** Ends reading. */
+  close(): Promise<void>;
+}
+
+interface Format {
+  readonly name: Checkpoint['format'];
+  /** Whether a file is of the format, by its first bytes. */
+  matches(head: Uint8Array): boolean;
+  read(source: Source): Promise<Weights>;
+}
+
+const startsWith = (head: Uint8Array, text: string, at = 0): boolean =>
+  Buffer.from(head.subarray(at, at + text.length)).toString('latin1') === text;
+
+const formats: readonly Format[] = [
+  {
+    name: 'pytorch',
+    matches: (head) => startsWith(head, 'PK\x03\x04'),
+    read: async (source) => findWeights(source.path, await readTorchZip(source)),
+  },
+  {
+    name: 'pytorch-legacy',
+    matches: isTorchLegacy,
+    read: async (source) => findWeights(source.path, await readTorchLegacy(source)),
+  },
+  {
+    name: 'safetensors',
+    matches: (head) => startsWith(head, '{', 8),
+    read: async (source) => ({ tensors: readSafetensorsFile(source), attributes: new Map() }),
+  },
+];
+
+/** What people have instead of a checkpoint, by its first bytes, and what to do about it. */
+const mistakes: readonly [matches: (head: Uint8Array) => boolean, advice: string][] = [
+  [(head) => head.length === 0, 'it is empty: copy or download it again'],
+  [(head) => /^\s*</.test(Buffer.from(head).toString('latin1')), 'it looks like a web page: the download failed'],
+  [(head) => startsWith(head, 'version https://git-lfs'), 'it is a Git LFS pointer: fetch the file with git lfs pull'],
+  [(head) => startsWith(head, '\x1f\x8b'), 'it is compressed with gzip: unpack it first'],
+  [(head) => startsWith(head, 'ustar', 257), 'it is a tar archive: unpack it, or save it again with a newer PyTorch'],
+  [
+    (head) => startsWith(head, '\x80'),
+    'it is a pickle that torch.save did not write: save the state dict with torch.save',
+  ],
+];
+
+/**
+ * Opens a checkpoint of PyTorch (both formats of torch.save) or safetensors, told apart by content. It is read as data:
+ * nothing in it is run.
+ * @throws CheckpointFileError naming the file and what is wrong with it
+ */
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  const source = openSource(path);
+  try {
+    const head = source.read(0, Math.min(source.size, 512));
+    const format = formats.find(({ matches }) => matches(head));
+    if (!format) throw unknownFormat(path, head);
+    return { path, format: format.name, ...(await format.read(source)), close: async () => source.close() };
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+function unknownFormat(path: string, head: Uint8Array): CheckpointFileError {
+  const advice =
+    mistakes.find(([matches]) => matches(head))?.[1] ??
+    `it starts with the bytes ${Buffer.from(head.subarray(0, 8)).toString('hex')}`;
+  return new CheckpointFileError(
+    path,
+    `no checkpoint: ${advice}. Expected a file written by torch.save, or a safetensors file`,
+  );
+}

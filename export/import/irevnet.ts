@@ -1,0 +1,139 @@
+import type { IRevNetConfig } from '../architectures/irevnet.js';
+import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
+import type { Given, Importer, Inferred } from './importer.js';
+import { inputOf } from './input.js';
+
+// The authors' release: stack.{i}.bottleneck_block.{k}.*, bn1.*, linear.*; a Sequential, so that k counts its layers.
+
+/** Where the release keeps a block's convolutions and norms: [first block, others], by whether a dropout layer is there. */
+const layouts = {
+  dropout: [
+    { conv: [0, 3, 7], norm: [undefined, 1, 5] },
+    { conv: [2, 5, 9], norm: [0, 3, 7] },
+  ],
+  plain: [
+    { conv: [0, 3, 6], norm: [undefined, 1, 4] },
+    { conv: [2, 5, 8], norm: [0, 3, 6] },
+  ],
+} as const;
+
+const BLOCK = /^stack\.(\d+)\.bottleneck_block\.(\d+)\.(\w+)$/;
+
+/** The convolutions of the last block tell whether there is a dropout layer, which shifts what follows. */
+function layoutOf({ tensors }: Checkpoint) {
+  const shifted = [...tensors.keys()].some((name) =>
+    /^stack\.(0\.bottleneck_block\.7|\d+\.bottleneck_block\.9)\.weight$/.test(name),
+  );
+  return shifted ? layouts.dropout : layouts.plain;
+}
+
+/** What the weights of a block tell, from whichever of them are there. */
+interface BlockShape {
+  readonly from: number;
+  readonly hidden: number;
+  readonly width: number;
+  readonly kernels: readonly [number, number, number];
+}
+
+function blockShape(checkpoint: Checkpoint, path: string, i: number): BlockShape {
+  const layout = layoutOf(checkpoint)[i === 0 ? 0 : 1];
+  const dims = (k: number | undefined) => checkpoint.tensors.get(`stack.${i}.bottleneck_block.${k}.weight`)?.dims ?? [];
+  const [c1, c2, c3] = layout.conv.map(dims) as [Dims, Dims, Dims];
+  const [n1, n2, n3] = layout.norm.map(dims) as [Dims, Dims, Dims];
+  const from = c1[1] ?? n1[0];
+  const hidden = c1[0] ?? c2[0] ?? c2[1] ?? c3[1] ?? n2[0] ?? n3[0];
+  const width = c3[0];
+  if (from === undefined || hidden === undefined || width === undefined) {
+    const convolutions = layout.conv.map((k) => `stack.${i}.bottleneck_block.${k}.weight`).join(', ');
+    throw new CheckpointFileError(path, `block ${i + 1} cannot be made out: expected convolutions ${convolutions}`);
+  }
+  return { from, hidden, width, kernels: [c1[2] ?? 3, c2[2] ?? 3, c3[2] ?? 3] };
+}
+type Dims = readonly number[];
+
+/** Blocks of one width, all but the first of stride 1. */
+interface Stage extends BlockShape {
+  readonly stride: 1 | 2;
+  blocks: number;
+}
+
+/** Joins blocks to stages. A block of stride 2 has four times the width of what reaches it. */
+function stagesOf(blocks: readonly BlockShape[]): Stage[] {
+  const stages: Stage[] = [];
+  for (const block of blocks) {
+    const last = stages.at(-1);
+    const stride = block.width === 4 * block.from ? 2 : 1;
+    if (last && stride === 1 && last.width === block.width && last.hidden === block.hidden) last.blocks++;
+    else stages.push({ ...block, stride, blocks: 1 });
+  }
+  return stages;
+}
+
+function infer(checkpoint: Checkpoint, given: Given): Inferred {
+  const { path, tensors, attributes } = checkpoint;
+  const numbers = [...tensors.keys()].flatMap((name) => BLOCK.exec(name)?.[1] ?? []).map(Number);
+  const count = Math.max(...numbers) + 1;
+  if (count > numbers.length) throw new CheckpointFileError(path, `of ${count} blocks most are missing`);
+  const shapes = Array.from({ length: count }, (_, i) => blockShape(checkpoint, path, i));
+  const stages = stagesOf(shapes);
+  const classes = tensors.get('linear.weight')?.dims[0] ?? tensors.get('linear.bias')?.dims[0];
+  if (classes === undefined)
+    throw new CheckpointFileError(path, 'the classes cannot be told: linear.weight is missing');
+  const start = startOf(shapes[0]!, given, attributes);
+  const factor = stages.reduce((product, { stride }) => product * stride, start.initialPsi);
+  const reduced = attributes.get('ds');
+  const known = typeof reduced === 'number' && Number.isSafeInteger(reduced) ? reduced * factor : undefined;
+  const { input, assumptions } = inputOf(start.channels, classes, factor, given, known);
+  const config: IRevNetConfig = {
+    input,
+    classes,
+    initialPsi: start.initialPsi,
+    blocks: stages.map(({ blocks }) => blocks),
+    strides: stages.map(({ stride }) => stride),
+    widths: stages.map(({ width }) => width),
+    hidden: stages.map(({ hidden }) => hidden),
+    kernels: [...shapes.at(-1)!.kernels],
+    injective: start.padded || stages.some(isPadded),
+    grid: given.grid ?? null,
+  };
+  return { specification: { architecture: 'irevnet', config }, assumptions: [...start.assumptions, ...assumptions] };
+}
+
+/** Block sizes that an initial ψ may have. */
+const PSI = [1, 2, 4, 8];
+
+/** Whether zero channels are added before a stage that is not the first. */
+const isPadded = ({ stride, width }: Stage, i: number, stages: readonly Stage[]): boolean =>
+  i > 0 && stride === 1 && width !== stages[i - 1]!.width;
+
+/** How the network begins. Where zero channels are added before the first block, its weights do not tell. */
+function startOf(block: BlockShape, given: Given, attributes: Checkpoint['attributes']) {
+  const total = 2 * block.from;
+  const fitting = (channels: number) => PSI.find((b) => channels * b ** 2 === total);
+  const channels = given.channels ?? (fitting(3) === undefined && fitting(1) !== undefined ? 1 : 3);
+  const stored = attributes.get('init_ds');
+  const said = given.initialPsi ?? (typeof stored === 'number' ? Math.max(1, stored) : undefined);
+  const initialPsi = said ?? fitting(channels) ?? 1;
+  const padded = channels * initialPsi ** 2 !== total;
+  const assumptions = [
+    ...(channels === 1 && given.channels === undefined ? ['grey images; --channels says otherwise'] : []),
+    ...(padded && said === undefined ? ['no ψ before the first block’s padding; --initial-psi says otherwise'] : []),
+  ];
+  return { channels, initialPsi, padded, assumptions };
+}
+
+/** Checkpoints of the i-RevNet authors' released PyTorch code, and of what was trained with it. */
+export const releasedIRevNet: Importer = {
+  description: 'i-RevNet, by the authors’ released code',
+  recognises: (names) => [...names].some((name) => BLOCK.test(name)),
+  infer,
+  names: (checkpoint) => {
+    const layout = layoutOf(checkpoint);
+    return (parameter) => {
+      const [, block, kind, number, part] = /^block(\d+)\.(conv|norm)([123])\.(\w+)$/.exec(parameter) ?? [];
+      if (block === undefined) return parameter.replace(/^head\.norm\./, 'bn1.').replace(/^head\.linear\./, 'linear.');
+      const k = layout[block === '1' ? 0 : 1][kind as 'conv' | 'norm'][Number(number) - 1];
+      return `stack.${Number(block) - 1}.bottleneck_block.${k}.${part}`;
+    };
+  },
+};

@@ -1,0 +1,125 @@
+import type { Cursor } from './cursor.js';
+import { type CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
+
+/** The name of a class or function. Nothing is looked up, so nothing can run. */
+export class Reference {
+  constructor(
+    readonly module: string,
+    readonly name: string,
+  ) {}
+  toString(): string {
+    return `${this.module}.${this.name}`.replace(/[^ -~]/g, '?').slice(0, 200);
+  }
+}
+
+/** What a file says of an object: its class, and the data it would be made of. No code of the class runs. */
+export class Instance {
+  state: unknown = null;
+  /** Items of a dict's subclass. */
+  readonly entries = new Map<unknown, unknown>();
+  constructor(
+    readonly type: Reference,
+    readonly args: readonly unknown[] = [],
+  ) {}
+}
+
+/** Makes data of data. `call` reaches the other constructors of the same rules. */
+export type Constructor = (
+  args: readonly unknown[],
+  call: (type: unknown, args: readonly unknown[]) => unknown,
+) => unknown;
+
+export interface PickleRules {
+  /** All that a pickle may call, by "module.name". */
+  readonly constructors: Readonly<Record<string, Constructor>>;
+  /** What a persistent id stands for; throws CheckpointFileError where it is not understood. */
+  persistent(id: unknown): unknown;
+}
+
+/** The state of a pickle machine. https://github.com/python/cpython/blob/main/Lib/pickletools.py */
+export interface Machine {
+  readonly input: Cursor;
+  readonly rules: PickleRules;
+  readonly memo: Map<number, unknown>;
+  /** Values since the last mark, below them what was there before each mark. */
+  stack: unknown[];
+  readonly marks: unknown[][];
+  /** Steps and copied elements that are left. */
+  budget: number;
+}
+
+/** Some forty times what the largest i-RevNet with its optimiser takes. */
+const BUDGET = 2 ** 22;
+
+export const createMachine = (input: Cursor, rules: PickleRules): Machine => ({
+  input,
+  rules,
+  memo: new Map(),
+  stack: [],
+  marks: [],
+  budget: BUDGET,
+});
+
+/** Bounds memory and time, which a few bytes could otherwise ask for without end. */
+export function spend(m: Machine, cost: number): void {
+  m.budget -= cost;
+  if (m.budget < 0) throw m.input.error(`the pickle takes more than ${BUDGET} steps. ${SAVE_AGAIN}`);
+}
+
+export function pop(m: Machine): unknown {
+  if (m.stack.length === 0) throw malformed(m, 'takes a value where there is none');
+  return m.stack.pop();
+}
+
+export function top(m: Machine): unknown {
+  if (m.stack.length === 0) throw malformed(m, 'uses a value where there is none');
+  return m.stack.at(-1);
+}
+
+export function mark(m: Machine): void {
+  m.marks.push(m.stack);
+  m.stack = [];
+}
+
+/** Takes everything down to the last mark. */
+export function popMark(m: Machine): unknown[] {
+  const items = m.stack;
+  const below = m.marks.pop();
+  if (!below) throw malformed(m, 'looks for a mark where there is none');
+  m.stack = below;
+  return items;
+}
+
+export function recall(m: Machine, index: number): unknown {
+  if (!m.memo.has(index)) throw malformed(m, `refers to value ${index}, which was not stored`);
+  return m.memo.get(index);
+}
+
+export const malformed = (m: Machine, problem: string): CheckpointFileError =>
+  m.input.error(`the pickle ${problem}. ${COPY_AGAIN}`);
+
+/** Calls what the rules allow, and refuses the rest by name. */
+export function call(m: Machine, type: unknown, args: unknown): unknown {
+  if (!(type instanceof Reference) || !Array.isArray(args)) throw malformed(m, 'calls what is no function');
+  const { constructors } = m.rules;
+  const name = type
+    .toString()
+    .replace(/^__builtin__\./, 'builtins.')
+    .replace(/^copy_reg\./, 'copyreg.');
+  if (!Object.hasOwn(constructors, name)) throw refusal(m, `call ${type}`);
+  spend(
+    m,
+    args.reduce<number>((sum, arg) => sum + weight(arg), 0),
+  );
+  return constructors[name]!(args, (inner, innerArgs) => call(m, inner, innerArgs));
+}
+
+export const refusal = (m: Machine, what: string): CheckpointFileError =>
+  m.input.error(`the file asks to ${what}, which is refused: a checkpoint holds data alone. ${SAVE_AGAIN}`);
+
+/** How much a constructor may copy. */
+function weight(value: unknown): number {
+  if (Array.isArray(value)) return value.length;
+  if (value instanceof Map) return value.size;
+  return typeof value === 'string' || value instanceof Uint8Array ? value.length / 16 : 0;
+}

@@ -1,0 +1,26 @@
+import type { Cursor } from './cursor.js';
+import { createMachine, malformed, type PickleRules, pop, spend } from './pickle-machine.js';
+import { steps } from './pickle-opcodes.js';
+
+export { type Constructor, Instance, type PickleRules, Reference } from './pickle-machine.js';
+
+const STOP = '.'.charCodeAt(0);
+
+/**
+ * Reads one pickle (protocols 0 to 5) as data and leaves the cursor behind it. Nothing is looked up or run: a class is a
+ * Reference, an object an Instance, and calls go to the pure functions of the rules alone.
+ *
+ * Numbers become numbers (bigints above 2⁵³), lists and tuples arrays, dicts Maps, sets Sets, bytes Uint8Arrays, None null.
+ * @throws CheckpointFileError for what is damaged, takes too much, or calls anything else, which it names
+ */
+export function readPickle(input: Cursor, rules: PickleRules): unknown {
+  const machine = createMachine(input, rules);
+  for (;;) {
+    const code = input.u8();
+    if (code === STOP) return pop(machine);
+    const step = steps.get(code);
+    if (!step) throw malformed(machine, `has a byte 0x${code.toString(16)} where an opcode belongs`);
+    spend(machine, 1);
+    step(machine);
+  }
+}

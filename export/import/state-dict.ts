@@ -1,0 +1,144 @@
+import { CheckpointFileError, SAVE_AGAIN } from './errors.js';
+import { Instance } from './pickle.js';
+import type { StoredTensor } from './strided.js';
+import { isStoredTensor } from './torch.js';
+
+/** Where training scripts keep the weights beside their epoch, optimiser and the like; the first that is there counts. */
+const USUAL_KEYS = ['state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'module'];
+
+type Tensors = Map<string, StoredTensor>;
+type Attributes = ReadonlyMap<unknown, unknown>;
+
+export interface Weights {
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** What a whole model has beside them, by name: numbers and strings as data; empty for a state dict. */
+  readonly attributes: ReadonlyMap<string, unknown>;
+}
+
+/** Weights as they stand in the file, and the attributes of the module that they are of. */
+interface Found {
+  readonly tensors: Tensors;
+  readonly module?: Attributes;
+}
+
+/**
+ * Finds the weights in what a checkpoint holds: a state dict, a dict that has one (or a whole model) under a usual key or
+ * as its only one, or a whole model. Names are those of PyTorch's state_dict(), without a "module." that all share.
+ * @throws CheckpointFileError saying what is there instead
+ */
+export function findWeights(path: string, root: unknown): Weights {
+  const found = weightsIn(path, root, 0);
+  if (!found) {
+    throw new CheckpointFileError(
+      path,
+      `no weights in it: ${describe(root)}. Expected a state dict, or a dict that has one as ${USUAL_KEYS.join(', ')}`,
+    );
+  }
+  const { tensors, module } = withoutWrapper(found);
+  const named = [...(module ?? [])].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string');
+  return { tensors, attributes: new Map(named) };
+}
+
+const DEEPEST_DICT = 4;
+
+function weightsIn(path: string, value: unknown, depth: number): Found | undefined {
+  const module = moduleOf(value);
+  if (module) return { tensors: moduleWeights(path, module), module };
+  const dict = dictOf(value);
+  if (!dict || depth > DEEPEST_DICT) return undefined;
+  for (const key of USUAL_KEYS) {
+    const found = weightsIn(path, dict.get(key), depth + 1);
+    if (found) return found;
+  }
+  const tensors = tensorsOf(dict);
+  if (tensors.size > 0) return { tensors };
+  const inside = [...dict].flatMap(([key, inner]) => {
+    const found = isWeights(inner) ? weightsIn(path, inner, depth + 1) : undefined;
+    return found ? [{ key: nameOf(key), found }] : [];
+  });
+  if (inside.length > 1) {
+    const keys = inside.map(({ key }) => key).join(', ');
+    throw new CheckpointFileError(path, `several sets of weights in it: ${keys}. Save the one that is meant by itself`);
+  }
+  return inside[0]?.found;
+}
+
+/** Whether a dict's value is itself a state dict or a model; an optimiser's state is neither. */
+const isWeights = (value: unknown): boolean => moduleOf(value) !== undefined || tensorsOf(dictOf(value)).size > 0;
+
+const dictOf = (value: unknown): Attributes | undefined => {
+  const dict = value instanceof Instance ? value.entries : value;
+  return dict instanceof Map ? dict : undefined;
+};
+
+/** The attributes of an nn.Module. With __slots__ a state is a pair, the first of which has the usual attributes. */
+function moduleOf(value: unknown): Attributes | undefined {
+  if (!(value instanceof Instance)) return undefined;
+  const state = Array.isArray(value.state) ? value.state[0] : value.state;
+  return state instanceof Map && state.get('_modules') instanceof Map ? state : undefined;
+}
+
+function tensorsOf(dict: Attributes = new Map()): Tensors {
+  const tensors: Tensors = new Map();
+  for (const [key, value] of dict) if (typeof key === 'string' && isStoredTensor(value)) tensors.set(key, value);
+  return tensors;
+}
+
+/** Far above any model; a pickle can nest modules in each other without end. */
+const DEEPEST_MODULE = 100;
+const MOST_MODULES = 1e5;
+
+/** Parameters, persistent buffers and then those of the modules inside, in the order of state_dict(). */
+function moduleWeights(path: string, root: Attributes): Tensors {
+  const tensors: Tensors = new Map();
+  let visited = 0;
+  const visit = (module: Attributes, prefix: string, depth: number): void => {
+    visited += 1;
+    if (depth > DEEPEST_MODULE || visited > MOST_MODULES) {
+      throw new CheckpointFileError(path, `its modules contain each other, or are too many. ${SAVE_AGAIN}`);
+    }
+    for (const [name, stored] of ownWeights(module)) tensors.set(prefix + name, stored);
+    for (const [name, value] of dictOf(module.get('_modules')) ?? []) {
+      const inner = moduleOf(value);
+      if (inner && typeof name === 'string') visit(inner, `${prefix}${name}.`, depth + 1);
+    }
+  };
+  visit(root, '', 0);
+  return tensors;
+}
+
+function ownWeights(module: Attributes): Tensors {
+  const buffers = tensorsOf(dictOf(module.get('_buffers')));
+  const fleeting = module.get('_non_persistent_buffers_set');
+  if (fleeting instanceof Set) for (const name of fleeting) buffers.delete(name as string);
+  return new Map([...tensorsOf(dictOf(module.get('_parameters'))), ...buffers]);
+}
+
+const WRAPPED = 'module';
+
+/** DataParallel wraps a model as its `module`: the names, and the attributes, are those of the model. */
+function withoutWrapper({ tensors, module }: Found): Found {
+  const prefix = `${WRAPPED}.`;
+  if (![...tensors.keys()].every((name) => name.startsWith(prefix))) return { tensors, ...(module && { module }) };
+  const inner = moduleOf(dictOf(module?.get('_modules'))?.get(WRAPPED));
+  return {
+    tensors: new Map([...tensors].map(([name, stored]) => [name.slice(prefix.length), stored])),
+    ...(inner && { module: inner }),
+  };
+}
+
+/** A key in a message; one that is no string may be of any depth. */
+const nameOf = (key: unknown): string => (typeof key === 'string' ? key.slice(0, 40) : typeof key);
+
+function describe(value: unknown): string {
+  const dict = dictOf(value);
+  if (value instanceof Instance && dict?.size === 0) return `it holds a ${value.type}`;
+  if (dict) {
+    const keys = [...dict.keys()].map(nameOf);
+    return `it holds a dict of ${keys.slice(0, 12).join(', ') || 'nothing'}${keys.length > 12 ? ', …' : ''}`;
+  }
+  if (isStoredTensor(value)) return `it holds a single tensor of dims [${value.dims}]`;
+  return Array.isArray(value)
+    ? `it holds a list of ${value.length}`
+    : `it holds a ${value === null ? 'None' : typeof value}`;
+}

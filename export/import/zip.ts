@@ -1,0 +1,112 @@
+import { crc32, inflateRawSync } from 'node:zlib';
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl';
+import { CheckpointFileError, COPY_AGAIN } from './errors.js';
+import type { Source } from './source.js';
+
+/** A file in a zip archive. */
+export interface ZipEntry {
+  /** Bytes when unpacked. */
+  readonly size: number;
+  /** Bytes of the unpacked file. The first call checks the whole entry's CRC-32. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/**
+ * Reads a zip archive's directory (zip64 too); entries are by name.
+ * @throws CheckpointFileError when it is truncated or damaged
+ */
+export async function openZip(source: Source): Promise<ReadonlyMap<string, ZipEntry>> {
+  const entries = new Map<string, ZipEntry>();
+  try {
+    const options = { lazyEntries: true, autoClose: false };
+    const zip = await fromRandomAccessReaderPromise(new SourceReader(source), source.size, options);
+    for await (const entry of zip.eachEntry()) {
+      if (entries.has(entry.fileName)) throw new Error(`two entries are called ${entry.fileName}`);
+      entries.set(entry.fileName, zipEntry(source, zip, entry));
+    }
+  } catch (error) {
+    if (error instanceof CheckpointFileError) throw error;
+    throw new CheckpointFileError(source.path, `a broken zip archive: ${(error as Error).message}. ${COPY_AGAIN}`);
+  }
+  return entries;
+}
+
+/** Lets yauzl read through the source, which checks every range. */
+class SourceReader extends RandomAccessReader {
+  constructor(private readonly source: Source) {
+    super();
+  }
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    let error: Error | null = null;
+    try {
+      buffer.set(this.source.read(position, length), offset);
+    } catch (caught) {
+      error = caught as Error;
+    }
+    callback(error);
+  }
+}
+
+const STORED = 0;
+const DEFLATED = 8;
+/** torch.save does not compress; an archive that was packed anew is unpacked in memory, up to this. */
+const MOST_INFLATED = 2 ** 30;
+
+function zipEntry(source: Source, zip: ZipFile, entry: Entry): ZipEntry {
+  const { fileName: name, uncompressedSize: size, compressedSize, compressionMethod: method } = entry;
+  const fail = (problem: string) => new CheckpointFileError(source.path, `${name} in the archive ${problem}`);
+  const start = async (): Promise<number> => {
+    if (entry.isEncrypted()) throw fail('is encrypted. Unpack it and pack it again without a password');
+    if (method !== STORED && (method !== DEFLATED || size > MOST_INFLATED)) {
+      throw fail(`is compressed (method ${method}, ${size} bytes). Unpack the archive and pack it with zip -0`);
+    }
+    const header = await zip.readLocalFileHeaderPromise(entry, { minimal: true }).catch((error: Error) => {
+      throw error instanceof CheckpointFileError ? error : fail(`is damaged: ${error.message}. ${COPY_AGAIN}`);
+    });
+    return header.fileDataStart;
+  };
+  const inflated = (bytes: Uint8Array): Uint8Array => {
+    try {
+      return inflateRawSync(bytes, { maxOutputLength: Math.max(1, size) });
+    } catch (error) {
+      throw fail(`cannot be unpacked: ${(error as Error).message}. ${COPY_AGAIN}`);
+    }
+  };
+  const check = (found: number): void => {
+    if (found !== entry.crc32)
+      throw fail(`has CRC-32 ${hex(found)}, its directory says ${hex(entry.crc32)}. ${COPY_AGAIN}`);
+  };
+  let checked = false;
+  return {
+    size,
+    async read(offset, length) {
+      const at = await start();
+      if (offset + length > size) throw fail(`has ${size} bytes, ${offset + length} are expected. ${COPY_AGAIN}`);
+      if (method === DEFLATED) {
+        const bytes = inflated(source.read(at, compressedSize));
+        check(crc32(bytes));
+        return bytes.subarray(offset, offset + length);
+      }
+      if (!checked) check(crcOf(source, at, size));
+      checked = true;
+      return source.read(at + offset, length);
+    },
+  };
+}
+
+const BLOCK = 2 ** 20;
+
+function crcOf(source: Source, start: number, size: number): number {
+  let crc = 0;
+  for (let done = 0; done < size; done += BLOCK)
+    crc = crc32(source.read(start + done, Math.min(BLOCK, size - done)), crc);
+  return crc;
+}
+
+const hex = (crc: number): string => crc.toString(16).padStart(8, '0');

@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises';
+
+/**
+ * Class names from a file, in the order of the classes: one a line, or a JSON array of strings. Without a file they are
+ * numbered.
+ * @throws Error when the file is neither, or has another number of names
+ */
+export async function readLabels(file: string | undefined, classes: number): Promise<string[]> {
+  if (file === undefined) return Array.from({ length: classes }, (_, i) => `class ${i}`);
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`${file} cannot be read (${error.code})`);
+  });
+  const labels = text.trimStart().startsWith('[') ? fromJson(text, file) : text.trimEnd().split(/\r?\n/);
+  if (labels.length === classes && labels.every((label) => label.trim() !== '')) return labels;
+  throw new Error(`${file} holds ${labels.length} class names; expected ${classes}, one a line and none empty`);
+}
+
+function fromJson(text: string, file: string): string[] {
+  try {
+    const labels: unknown = JSON.parse(text);
+    if (Array.isArray(labels) && labels.every((label) => typeof label === 'string')) return labels;
+  } catch {
+    // said below
+  }
+  throw new Error(`${file} begins like JSON but is no array of strings`);
+}
