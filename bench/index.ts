@@ -1,11 +1,13 @@
 import { health } from './health.js';
 import { inverse } from './inverse.js';
+import { throughput } from './throughput.js';
 import { trainingStep } from './training-step.js';
 
 /** Every benchmark. Each gives JSON lines; figures that matter are ratios against a baseline of the same run. */
 const benchmarks: Readonly<Record<string, () => AsyncIterable<object>>> = {
   'training-step': trainingStep,
   inverse,
+  throughput,
   health,
 };
 

@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 
 
-def read_weights(path, slots):
-    """The tensors of a weights file, at the offsets at which the ONNX graphs find them."""
-    return {
-        name: torch.from_numpy(np.fromfile(path, "<f4", slot["length"] // 4, offset=slot["offset"]).reshape(slot["shape"]))
-        for name, slot in slots.items()
-    }
+def read(file, kind, shape, offset=0):
+    array = np.fromfile(file, kind, int(np.prod(shape)), offset=offset)
+    return torch.from_numpy(array.reshape(shape))
+
+
+def read_weights(file, slots):
+    """The tensors of a weights file, from where the ONNX graphs take them as well."""
+    return {name: read(file, "<f4", slot["shape"], slot["offset"]) for name, slot in slots.items()}
 
 
 def psi(x, b):
@@ -90,8 +92,8 @@ def main():
     with open(sys.argv[1]) as f:
         settings = json.load(f)
     torch.set_num_threads(settings["threads"])
-    network = Network(settings["config"], read_weights(settings["weights"], settings["slots"]))
-    images = torch.from_numpy(np.fromfile(settings["pixels"]["file"], "u1").reshape(settings["pixels"]["shape"]))
+    network = Network(settings["config"], read_weights(**settings["weights"]))
+    images = read(kind="u1", **settings["pixels"])
     features, logits = network.forward(images)
     assert torch.equal(network.inverse(features), images), "PyTorch's inverse is no inverse"
     answer({"logits": logits.flatten().tolist()})

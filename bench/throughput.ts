@@ -34,17 +34,16 @@ const PRODUCT = { size: 1024, times: 8 };
 /** How far logits may be from PyTorch's, relatively. A grid moves streams by half its step; PyTorch has none. */
 const TOLERANCE = { plain: 1e-4, grid: 1e-2 };
 
-const graphs = {
-  forward: { input: 'pixels', fetch: ['features', 'logits'] },
-  inverse: { input: 'features', fetch: ['pixels'] },
-} as const;
-type Direction = keyof typeof graphs;
-/** One way to run the network: images a second, measured. */
+const directions = ['forward', 'inverse'] as const;
+type Direction = (typeof directions)[number];
+/** A batch of pixels for Φ, and their features for Φ⁻¹. */
+type Inputs = Readonly<Record<Direction, Tensor>>;
+/** Images a second, by one way to run a network. */
 type Rate = (direction: Direction, batch: number) => Promise<number>;
 
 /**
- * Images a second of Φ and Φ⁻¹ in ONNX Runtime over PyTorch's, on a network of random weights for ImageNet: a few images by
- * one, then by the other, in turn. First on the grid that ships, then on plain floats; PyTorch's are plain both times.
+ * Images a second of Φ and Φ⁻¹ over PyTorch's, on a network of random weights for ImageNet: some by one, then by the
+ * other, in turn. First on the grid that ships, then on plain floats; PyTorch computes on plain floats both times.
  */
 export async function* throughput(): AsyncGenerator<object> {
   const shipped = configurations[NETWORK]!;
@@ -60,7 +59,6 @@ export async function* throughput(): AsyncGenerator<object> {
 
 async function* compare(folder: string, configuration: Configuration): AsyncGenerator<object> {
   const network = buildNetwork(configuration);
-  const { grid } = network;
   const images = await prepare(folder, configuration, network);
   const torch = await openTorch(join(folder, 'torch.json'));
   const whole = openWorker({ folder, threads: THREADS });
@@ -70,38 +68,160 @@ async function* compare(folder: string, configuration: Configuration): AsyncGene
     const { pixels } = (await whole.run(orderOf('inverse', features!, 1))).outputs;
     if (Buffer.compare(images.data, bytesOf(pixels!)) !== 0) throw new Error('Φ⁻¹ did not give the images back');
     const logitsError = relativeError(torch.logits, logits!.data as Float32Array);
-    const tolerance = grid === null ? TOLERANCE.plain : TOLERANCE.grid;
+    const tolerance = network.grid === null ? TOLERANCE.plain : TOLERANCE.grid;
     if (!(logitsError <= tolerance)) throw new Error(`logits differ from PyTorch's by ${logitsError}`);
 
     const inputs = { forward: images, inverse: features! };
-    const ways = {
-      oneSessionOfTwoThreads: rateOf([whole], inputs),
-      twoSessionsOfOneThread: rateOf(parts, inputs),
-      pytorch: torch.rate,
-    };
-    const work = { forward: multiplyAdds(forwardGraph(network)), inverse: multiplyAdds(inverseGraph(network)!) };
-    const cases = BATCHES.flatMap((batch) => [
-      { batch, direction: 'forward' as const, found: new Map<string, number[]>() },
-      { batch, direction: 'inverse' as const, found: new Map<string, number[]>() },
-    ]);
+    const [byWhole, byParts] = [rateOf([whole], inputs), rateOf(parts, inputs)];
+    const cases = BATCHES.flatMap((batch) =>
+      directions.map((direction) => ({ batch, direction, whole: [0], parts: [0], torch: [0] })),
+    );
     const products: number[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
-      products.push(await gigaflopsOfProduct(whole));
-      for (const { batch, direction, found } of cases) {
-        for (const [way, rate] of Object.entries(ways)) {
-          const value = await rate(direction, batch);
-          // The first round loads the models and takes the memory.
-          if (round > 0) found.set(way, [...(found.get(way) ?? []), value]);
-        }
+      products[round] = await gigaflopsOfProduct(whole);
+      for (const { batch, direction, ...rates } of cases) {
+        rates.whole[round] = await byWhole(direction, batch);
+        rates.parts[round] = await byParts(direction, batch);
+        rates.torch[round] = await torch.rate(direction, batch);
       }
     }
-    const product = median(products);
-    const error = rounded(logitsError);
-    yield { network: NETWORK, grid, multiplyAdds: work, logitsError: error, matrixProductGigaflops: rounded(product) };
-    for (const { batch, direction, found } of cases) {
-      const rates = Object.fromEntries([...found].map(([way, values]) => [way, median(values)]));
+    // The first round loads the models and takes the memory.
+    const typical = (rounds: readonly number[]) => median(rounds.slice(1));
+    const work = { forward: multiplyAdds(forwardGraph(network)), inverse: multiplyAdds(inverseGraph(network)!) };
+    const product = typical(products);
+    const about = { network: NETWORK, grid: network.grid, multiplyAdds: work };
+    yield { ...about, logitsError: rounded(logitsError), matrixProductGigaflops: rounded(product) };
+    for (const { batch, direction, ...rates } of cases) {
+      const [one, two, theirs] = [typical(rates.whole), typical(rates.parts), typical(rates.torch)];
+      const best = Math.max(one, two);
+      const gigaflops = (2 * work[direction] * best) / 1e9;
+      yield {
+        grid: network.grid,
+        batch,
+        direction,
+        oneSessionOfTwoThreads: rounded(one),
+        twoSessionsOfOneThread: rounded(two),
+        pytorch: rounded(theirs),
+        ratio: rounded(best / theirs),
+        gigaflops: rounded(gigaflops),
+        ofMatrixProduct: rounded(gigaflops / product),
+      };
     }
   } finally {
     await Promise.all([whole, ...parts, torch].map(({ close }) => close()));
   }
+}
+
+/** Writes the model, the matrix product and what PyTorch needs to a folder; gives the images, which it needs as well. */
+async function prepare(folder: string, configuration: Configuration, network: Network): Promise<Tensor<'uint8'>> {
+  const parameters = networkParameters(network);
+  const { pixels, count, height, width, channels } = noiseImages(Math.max(...BATCHES), network.input, 2);
+  const images = tensor('uint8', [count, height, width, channels], pixels);
+  await createModel(folder, {
+    ...configuration,
+    weights: initialise(parameters, seeded(1)),
+    labels: Array.from({ length: network.classes }, (_, i) => `class ${i}`),
+    training: null,
+  });
+  await writeFile(join(folder, 'product.onnx'), emitInline(productGraph(), new Map()));
+  await writeFile(join(folder, 'pixels.bin'), pixels);
+  const { slots } = weightsLayout(parameters);
+  const shapes = parameters.map(({ source, type: { shape } }) => [source.name, { ...slots.get(source.name), shape }]);
+  const settings = {
+    config: configuration.config,
+    weights: { file: join(folder, WEIGHTS_FILE), slots: Object.fromEntries(shapes) },
+    pixels: { file: join(folder, 'pixels.bin'), shape: images.dims },
+    threads: THREADS,
+  };
+  await writeFile(join(folder, 'torch.json'), JSON.stringify(settings));
+  return images;
+}
+
+function orderOf(direction: Direction, t: Tensor, runs: number): Order {
+  return direction === 'forward'
+    ? { graph: direction, feeds: { pixels: t }, fetch: ['features', 'logits'], runs }
+    : { graph: direction, feeds: { features: t }, fetch: ['pixels'], runs };
+}
+
+/** Runs of all workers together, from the start of the first to the end of the last. */
+async function runsPerSecond(workers: readonly BenchWorker[], order: Order): Promise<number> {
+  const outcomes = await Promise.all(workers.map(({ run }) => run(order)));
+  const [begun, ended] = [outcomes.map((o) => Number(o.begun)), outcomes.map((o) => Number(o.ended))];
+  return (1e9 * workers.length * order.runs) / (Math.max(...ended) - Math.min(...begun));
+}
+
+const rateOf =
+  (workers: readonly BenchWorker[], inputs: Inputs): Rate =>
+  async (direction, batch) =>
+    batch *
+    (await runsPerSecond(workers, orderOf(direction, owned(rows(inputs[direction], 0, batch)), IMAGES / batch)));
+
+const square = [PRODUCT.size, PRODUCT.size];
+
+/** a · b · b · … */
+function productGraph(): Graph {
+  const [a, b] = [input('a', 'float32', square), input('b', 'float32', square)];
+  let y = a;
+  for (let i = 0; i < PRODUCT.times; i++) y = matmul(y, b);
+  return { name: 'product', inputs: [a, b], outputs: { y } };
+}
+
+async function gigaflopsOfProduct(worker: BenchWorker): Promise<number> {
+  // With 1/n everywhere, every product is the same matrix again, and nothing overflows.
+  const a = tensor('float32', square, new Float32Array(sizeOf(square)).fill(1 / PRODUCT.size));
+  const rate = await runsPerSecond([worker], { graph: 'product', feeds: { a, b: a }, fetch: ['y'], runs: 2 });
+  return (2 * PRODUCT.size ** 3 * PRODUCT.times * rate) / 1e9;
+}
+
+/** Multiply-adds for one image, in convolutions and the linear layer; the first axis of every result is the batch. */
+const multiplyAdds = ({ outputs }: Graph): number =>
+  topological(Object.values(outputs))
+    .filter(({ op }) => op === 'conv' || op === 'gemm')
+    .reduce((sum, { op, inputs: [x, w], outputs: [y] }) => {
+      const perOutput = op === 'conv' ? w!.type.shape.slice(1) : x!.type.shape.slice(1);
+      return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
+    }, 0);
+
+type BenchWorker = ReturnType<typeof openWorker>;
+
+function openWorker(settings: WorkerSettings) {
+  const thread = new Worker(new URL('./throughput-worker.js', import.meta.url), { workerData: settings });
+  const gone = new Promise((resolve) => thread.once('exit', resolve));
+  const post = (message: Message) => thread.postMessage(message);
+  return {
+    async run(order: Order): Promise<Outcome> {
+      post(order);
+      const [outcome] = await once(thread, 'message');
+      return outcome as Outcome;
+    },
+    async close() {
+      post('stop');
+      await gone;
+    },
+  };
+}
+
+/** Debian's python3-torch, or a Python that has PyTorch; it stays up, so that rounds can take turns. */
+async function openTorch(settings: string) {
+  const python = process.env.PYTHON ?? '/usr/bin/python3';
+  const child = spawn(python, [packagePath('bench', 'throughput.py'), settings], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(child, 'spawn');
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const answer = async <T>() => {
+    const line = await lines.next();
+    if (!line.done) return JSON.parse(line.value) as T;
+    throw new Error('PyTorch did not run. On Debian: apt-get install python3-torch; or name another Python in PYTHON');
+  };
+  const { logits } = await answer<{ logits: number[] }>();
+  const rate: Rate = async (direction, batch) => {
+    child.stdin.write(`${JSON.stringify({ direction, batch, runs: IMAGES / batch })}\n`);
+    return IMAGES / (await answer<{ seconds: number }>()).seconds;
+  };
+  const close = async () => {
+    child.stdin.end();
+    await once(child, 'exit');
+  };
+  return { logits: Float32Array.from(logits), rate, close };
 }

@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { packageRoot } from '../export/package.js';
+import { preloads } from './inference/protocol.js';
 
 /** Every setting: type, default, range and meaning. Names of flags and variables are derived from the keys. */
 export const Config = Type.Object({
@@ -46,6 +47,11 @@ export const Config = Type.Object({
     minimum: 0,
     maximum: 256,
     description: 'threads a worker computes with; 0 shares out the cores',
+  }),
+  preload: Type.Enum([...preloads], {
+    default: 'auto',
+    description:
+      'graphs loaded at the start. forward: Φ⁻¹ when it is first needed; auto: both, where the weights are under 64 MiB',
   }),
   timeout: Type.Integer({
     default: 60,

@@ -79,6 +79,16 @@ export const problems = {
   'top-k-out-of-range': { status: 400, title: 'topK is out of range', advice: 'topK is at most the number of labels.' },
   'query-invalid': { status: 400, title: 'Invalid query', advice: '/docs lists the parameters.' },
   'unknown-model': { status: 404, title: 'Unknown model', advice: 'GET /models lists the models.' },
+  'not-invertible': {
+    status: 422,
+    title: 'Model has no inverse',
+    advice: 'Name an invertible one with the parameter model.',
+  },
+  'inverse-untrusted': {
+    status: 503,
+    title: 'Inverse failed its self-test',
+    advice: 'Export the model with another grid, or use a model whose weights invert.',
+  },
   'unknown-route': { status: 404, title: 'Unknown route', advice: '/docs lists the routes.' },
   'method-not-allowed': { status: 405, title: 'Method not allowed', advice: 'The Allow header lists the methods.' },
   'request-malformed': {

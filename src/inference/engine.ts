@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { ModelError } from '../../export/model/folder.js';
-import type { Manifest } from '../../export/model/manifest.js';
+import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { readModels } from './models.js';
@@ -31,9 +31,9 @@ export async function openEngine(config: Config, only?: string): Promise<Engine>
       `the default model ${defaultModel} is not in ${config.models}; it has: ${[...manifests.keys()].join(', ')}`,
     );
   }
-  const { workers, maxBatch, maxQueue } = config;
+  const { workers, maxBatch, maxQueue, preload } = config;
   const threads = config.threads || Math.max(1, Math.floor(availableParallelism() / workers));
-  const { run, ready, isReady, close } = createPool({ models, threads, workers, maxBatch, maxQueue });
+  const { run, ready, isReady, close } = createPool({ models, threads, workers, maxBatch, maxQueue, preload });
   return { models: manifests, defaultModel, limits: config, run, ready, isReady, close };
 }
 
@@ -44,5 +44,16 @@ export function modelOf({ models, defaultModel }: Engine, name: string = default
   throw new Problem(
     'unknown-model',
     `there is no model ${JSON.stringify(name.slice(0, 64))}; there is ${[...models.keys()].join(', ')}`,
+  );
+}
+
+/** The manifest of a model that has a Φ⁻¹. @throws Problem unknown-model, not-invertible */
+export function invertibleOf(engine: Engine, name?: string): Manifest {
+  const manifest = modelOf(engine, name);
+  if (isInvertible(manifest)) return manifest;
+  const others = [...engine.models.values()].filter(isInvertible).map((m) => m.name);
+  throw new Problem(
+    'not-invertible',
+    `model ${manifest.name} is a ${manifest.architecture.name}, which throws information away and has no inverse; invertible here: ${others.join(', ') || 'none'}`,
   );
 }

@@ -79,7 +79,7 @@ export function createPool(settings: PoolSettings): Pool {
     member.state = 'idle';
     if (report.kind === 'ready' && isReady()) started.resolve();
     if (typeof state !== 'string' && report.kind === 'done') settle(state, report.outputs);
-    if (typeof state !== 'string' && report.kind === 'failed') rejectAll(state, new Error(report.message));
+    if (typeof state !== 'string' && report.kind === 'failed') rejectAll(state, reasonOf(report));
     dispatch();
   };
   const lose = (member: Member, error: Error) => {
@@ -118,6 +118,9 @@ export function createPool(settings: PoolSettings): Pool {
     },
   };
 }
+
+const reasonOf = ({ message, untrusted }: Extract<Report, { kind: 'failed' }>): Error =>
+  untrusted ? new Problem('inverse-untrusted', message) : new Error(message);
 
 function ended(thread: Worker): Promise<void> {
   return new Promise((resolve) => {

@@ -3,6 +3,10 @@ import type { Tensor } from '../../export/tensor.js';
 
 export type GraphName = 'forward' | 'inverse';
 
+/** Whether Φ⁻¹ is loaded at the start or when it is first needed; auto: at the start where that costs little. */
+export const preloads = ['auto', 'forward', 'both'] as const;
+export type Preload = (typeof preloads)[number];
+
 /** What each graph takes, and what it gives. */
 export const graphs = {
   forward: { input: 'pixels', outputs: ['features', 'logits', 'image'] },
@@ -27,6 +31,7 @@ export interface ModelSource {
 export interface WorkerSettings {
   readonly models: readonly ModelSource[];
   readonly threads: number;
+  readonly preload: Preload;
 }
 
 /** To a worker: run a batch. Buffers are transferred both ways. */
@@ -46,4 +51,4 @@ export type Report =
   | { readonly kind: 'ready' }
   | { readonly kind: 'refused'; readonly message: string }
   | { readonly kind: 'done'; readonly outputs: Partial<Outputs> }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string; readonly untrusted: boolean };

@@ -29,7 +29,7 @@ export async function selfTest({ name, input }: Manifest, forward: Session, inve
   const count = recovered.filter(Boolean).length;
   if (count < IMAGES) {
     throw new SelfTestError(
-      `model ${name} recovers only ${count} of ${IMAGES} noise images on this device: it is not served`,
+      `model ${name} recovers only ${count} of ${IMAGES} noise images on this device: its inverse is not served`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
+import { isInvertible } from '../../export/model/manifest.js';
 import { openSession, type Session } from '../../export/runtime.js';
 import {
   type Batch,
@@ -13,28 +14,55 @@ import {
   type WorkerSettings,
 } from './protocol.js';
 import { owned } from './rows.js';
-import { selfTest } from './self-test.js';
+import { SelfTestError, selfTest } from './self-test.js';
 
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
-const { models, threads } = workerData as WorkerSettings;
-const sessions = new Map<string, Record<GraphName, Session>>();
+const { models, threads, preload } = workerData as WorkerSettings;
+
+/** Bytes of weights up to which Φ⁻¹ is loaded at the start when that is left to us. */
+const SMALL = 64 * 2 ** 20;
+
+type Load = () => Promise<Session>;
+const graphsOf = new Map<string, Record<GraphName, Load>>();
+const opened: Session[] = [];
 
 async function load({ folder, manifest }: ModelSource): Promise<void> {
-  const forward = await openSession(join(folder, 'forward.onnx'), { threads });
-  const inverse = await openSession(join(folder, 'inverse.onnx'), { threads });
-  await selfTest(manifest, forward, inverse);
-  sessions.set(manifest.name, { forward, inverse });
+  const forward = once(() => open(join(folder, 'forward.onnx')));
+  const inverse = once(async () => {
+    const session = await open(join(folder, 'inverse.onnx'));
+    await selfTest(manifest, await forward(), session);
+    return session;
+  });
+  graphsOf.set(manifest.name, { forward, inverse });
+  await forward();
+  const early = preload === 'both' || (preload === 'auto' && manifest.files['weights.bin'].bytes <= SMALL);
+  if (early && isInvertible(manifest)) await inverse();
+}
+
+async function open(path: string): Promise<Session> {
+  const session = await openSession(path, { threads });
+  opened.push(session);
+  return session;
+}
+
+/** The same promise at every call. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 async function run({ model, graph, input, outputs }: Batch): Promise<Report> {
   try {
-    const session = sessions.get(model)![graph];
+    const session = await graphsOf.get(model)![graph]();
     const found = await session.run({ [graphs[graph].input]: input }, outputs);
     const own = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
     return { kind: 'done', outputs: own as Partial<Outputs> };
   } catch (error) {
-    return { kind: 'failed', message: (error as Error).message };
+    return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
   }
 }
 
@@ -57,10 +85,7 @@ async function loadAll(): Promise<void> {
 
 async function stop(): Promise<void> {
   await loaded;
-  for (const { forward, inverse } of sessions.values()) {
-    await forward.release();
-    await inverse.release();
-  }
+  for (const session of opened) await session.release();
   parentPort!.close();
 }
 

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../export/tensor.js';
-import { type Engine, modelOf } from '../inference/engine.js';
+import { type Engine, invertibleOf } from '../inference/engine.js';
 import { checkFeatures, readTensor } from '../tensor/read.js';
 import type { Options } from './images.js';
 
@@ -13,10 +13,10 @@ export interface Recovered {
 
 /**
  * Recovers images from a file of features.
- * @throws Problem unknown-model, and as `readTensor`, `checkFeatures` and `Run`
+ * @throws Problem unknown-model, not-invertible, inverse-untrusted, and as `readTensor`, `checkFeatures` and `Run`
  */
 export async function decode(engine: Engine, file: Uint8Array, { model, signal }: Options): Promise<Recovered> {
-  const manifest = modelOf(engine, model);
+  const manifest = invertibleOf(engine, model);
   const features = readTensor(file);
   checkFeatures(features, manifest.features.shape, engine.limits.maxImages);
   const outputs = ['pixels', 'image'] as const;

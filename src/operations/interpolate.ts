@@ -1,6 +1,6 @@
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
-import type { Engine } from '../inference/engine.js';
+import { type Engine, invertibleOf } from '../inference/engine.js';
 import { rows } from '../inference/rows.js';
 import type { Recovered } from './decode.js';
 import { encode } from './encode.js';
@@ -15,7 +15,7 @@ export const DEFAULT_STEPS = 8;
 
 /**
  * Φ⁻¹ of evenly spaced points on the line from Φ(a) to Φ(b).
- * @throws Problem steps-out-of-range, and as `encode`
+ * @throws Problem steps-out-of-range, not-invertible, inverse-untrusted, and as `encode`
  */
 export async function interpolate(
   engine: Engine,
@@ -31,6 +31,7 @@ export async function interpolate(
       `the parameter steps is ${steps}; expected a whole number from 2 to ${maxSteps}`,
     );
   }
+  invertibleOf(engine, options.model);
   const { model, features } = await encode(engine, [a, b], options);
   const input = line(rows(features, 0, 1), rows(features, 1, 2), steps);
   const outputs = ['pixels', 'image'] as const;

@@ -10,6 +10,7 @@ import { seeded } from '../../export/random.js';
 import { staticShape } from '../../export/shape.js';
 import { sizeOf } from '../../export/tensor.js';
 import { noise, randomParameters, relativeError, sessionOf } from '../helpers/graph.js';
+import { miniature } from '../helpers/networks.js';
 
 /** The published counts, and how near they have to be met. */
 const published: Record<string, [parameters: number, tolerance: number]> = {
@@ -60,36 +61,6 @@ t.test('torchvision’s names for ResNet-50', async (t) => {
   t.same(parameters.get('layer4.0.downsample.1.running_var'), [2048]);
   t.same(parameters.get('fc.weight'), [1000, 2048]);
 });
-
-/** A few channels and blocks of each architecture, so that all of it runs in a moment. */
-const miniature: Record<Configuration['architecture'], object> = {
-  irevnet: {
-    input: { height: 16, width: 16, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
-    classes: 5,
-    initialPsi: 2,
-    blocks: [2, 2],
-    strides: [1, 2],
-    widths: [8, 32],
-    hidden: [4, 8],
-    kernels: [1, 3, 1],
-    injective: true,
-    grid: null,
-  },
-  revnet: {
-    input: { height: 32, width: 48, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
-    classes: 5,
-    stem: 8,
-    units: [2, 3],
-    widths: [16, 24],
-  },
-  resnet: {
-    input: { height: 32, width: 48, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
-    classes: 5,
-    stem: 8,
-    blocks: [2, 2],
-    hidden: [4, 6],
-  },
-};
 
 /** Runs every reversible block between the states around it, forwards and backwards. */
 async function reversibleBlocks(network: Network) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
-import { type IRevNetConfig, irevnet } from '../../export/architectures/irevnet.js';
+import { buildNetwork } from '../../export/architectures/index.js';
 import { createModel } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import { seeded } from '../../export/random.js';
@@ -28,17 +28,27 @@ export async function service(t: Test, settings: Partial<Config> = {}): Promise<
   return { app, engine };
 }
 
-/** A folder with a model of random weights for each configuration. */
-export async function randomModels(t: Test, configs: Readonly<Record<string, IRevNetConfig>>): Promise<string> {
+/** A network, and what its random weights are multiplied by. */
+export interface RandomModel {
+  readonly architecture?: string;
+  readonly config: object;
+  readonly scale?: number;
+}
+
+/** A folder with a model of random weights for each network; i-RevNets unless they say otherwise. */
+export async function randomModels(t: Test, models: Readonly<Record<string, RandomModel>>): Promise<string> {
   const folder = t.testdir();
-  for (const [name, config] of Object.entries(configs)) {
+  for (const [name, { architecture = 'irevnet', config, scale = 1 }] of Object.entries(models)) {
+    const specification = { architecture, config: { ...config } };
+    const network = buildNetwork(specification);
+    const weights = randomParameters(networkParameters(network), seeded(7));
+    for (const [parameter, w] of weights) weights.set(parameter, { ...w, data: w.data.map((v) => scale * v) });
     await createModel(join(folder, name), {
       description: 'a model of random weights',
-      architecture: 'irevnet',
-      config: { ...config },
-      weights: randomParameters(networkParameters(irevnet(config)), seeded(7)),
-      labels: Array.from({ length: config.classes }, (_, i) => `class ${i}`),
-      preprocessing: { fit: config.input.channels === 1 ? 'contain' : 'cover', polarity: 'any' },
+      ...specification,
+      weights,
+      labels: Array.from({ length: network.classes }, (_, i) => `class ${i}`),
+      preprocessing: { fit: network.input.channels === 1 ? 'contain' : 'cover', polarity: 'any' },
       training: null,
     });
   }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ArchitectureName } from '../../export/architectures/index.js';
 import type { IRevNetConfig } from '../../export/architectures/irevnet.js';
 import { packagePath } from '../../export/package.js';
 import { datasets, type Images } from '../../export/train/dataset.js';
@@ -46,5 +47,35 @@ export const variants: Readonly<Record<string, IRevNetConfig>> = {
     strides: [1, 2, 1],
     widths: [4, 16, 20],
     hidden: [4, 8, 8],
+  },
+};
+
+/** A few channels and blocks of each architecture, so that all of it runs in a moment. */
+export const miniature: Record<ArchitectureName, object> = {
+  irevnet: {
+    input: { height: 16, width: 16, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
+    classes: 5,
+    initialPsi: 2,
+    blocks: [2, 2],
+    strides: [1, 2],
+    widths: [8, 32],
+    hidden: [4, 8],
+    kernels: [1, 3, 1],
+    injective: true,
+    grid: null,
+  },
+  revnet: {
+    input: { height: 32, width: 48, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
+    classes: 5,
+    stem: 8,
+    units: [2, 3],
+    widths: [16, 24],
+  },
+  resnet: {
+    input: { height: 32, width: 48, channels: 3, padding: 0, mean: [0, 0, 0], std: [1, 1, 1] },
+    classes: 5,
+    stem: 8,
+    blocks: [2, 2],
+    hidden: [4, 6],
   },
 };

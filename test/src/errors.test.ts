@@ -168,8 +168,10 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
   'request-malformed': [{ url: '/models/%E0%A4%A' }],
 };
 
-/** Codes that no single request provokes; the tests of the pool and of the server do. */
+/** Codes that no single request provokes; the tests of the pool, of the server and of other networks do. */
 const elsewhere: readonly ProblemCode[] = [
+  'not-invertible',
+  'inverse-untrusted',
   'request-timeout',
   'headers-too-large',
   'internal-error',

@@ -13,7 +13,7 @@ const open = async (models: string) => {
 };
 
 const changed = async (t: Test, change: (folder: string) => Promise<unknown>): Promise<string> => {
-  const models = await randomModels(t, { small });
+  const models = await randomModels(t, { small: { config: small } });
   await change(join(models, 'small'));
   return models;
 };

@@ -103,7 +103,7 @@ t.test('an interpolation begins and ends with the uploads', async (t) => {
 });
 
 t.test('a colour model: its own size comes back exactly, others are cropped', async (t) => {
-  const models = await randomModels(t, { colour: variants['colour, initial ψ 4']! });
+  const models = await randomModels(t, { colour: { config: variants['colour, initial ψ 4']! } });
   const { app } = await service(t, { models, model: 'colour' });
   const noise = Uint8Array.from({ length: 24 * 16 * 3 }, (_, i) => (i * 7919) % 256);
   const file = await sharp(noise, { raw: { width: 16, height: 24, channels: 3 } })
