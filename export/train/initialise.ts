@@ -1,5 +1,6 @@
 import type { Parameter } from '../graph.js';
-import type { Random } from '../random.js';
+import type { WeightSource } from '../model/weights.js';
+import { type Random, seeded } from '../random.js';
 import { staticShape } from '../shape.js';
 import { sizeOf, type Tensor, tensor } from '../tensor.js';
 
@@ -11,6 +12,17 @@ function initialValue(p: Parameter, random: Random): Tensor<'float32'> {
   const data = new Float32Array(sizeOf(dims));
   for (let i = 0; i < data.length; i++) data[i] = draw();
   return tensor('float32', dims, data);
+}
+
+/** First values that are drawn when they are asked for, each by a generator of its own: a large network need not fit in memory. */
+export function initialSource(parameters: readonly Parameter[], seed: number): WeightSource {
+  const numbered = new Map(parameters.map((p, i) => [p.source.name, { p, i }]));
+  return {
+    get: (name) => {
+      const found = numbered.get(name);
+      return found && initialValue(found.p, seeded(seed, found.i));
+    },
+  };
 }
 
 /** First values of parameters by name, drawn in the given order. */

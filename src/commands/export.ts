@@ -9,12 +9,12 @@ import { networkParameters } from '../../export/model/graphs.js';
 import { measureFolder } from '../../export/model/measured.js';
 import { noiseImages } from '../../export/model/noise.js';
 import { checkHeadroom } from '../../export/model/validate.js';
-import { seeded } from '../../export/random.js';
 import { CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
 import { datasets } from '../../export/train/dataset.js';
-import { initialise } from '../../export/train/initialise.js';
+import { initialSource } from '../../export/train/initialise.js';
 import { checkpointPath, type Recipe } from '../../export/train/loop.js';
 import { byteProgress } from '../progress.js';
+import { requireHeadroom } from './headroom.js';
 import { readLabels } from './labels.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
@@ -72,7 +72,7 @@ async function randomParts(source: string, flags: Flags): Promise<ModelParts & {
     description: `${known.description ?? known.architecture}, random weights`,
     architecture: known.architecture,
     config: known.config,
-    weights: initialise(networkParameters(network), seeded(flags.seed)),
+    weights: initialSource(networkParameters(network), flags.seed),
     labels: (flags.labels ? undefined : datasets[source]?.labels) ?? (await readLabels(flags.labels, network.classes)),
     preprocessing: known.preprocessing ?? { fit: 'cover', polarity: 'any' },
     training: null,
@@ -94,9 +94,7 @@ async function trainedParts(run: string, flags: Flags): Promise<ModelParts & { n
   const weights = new Map([...checkpoint.parameters, ...checkpoint.statistics]);
   const images = await dataset.load(flags.data ?? dataset.folder, 'test');
   const { threads } = flags;
-  const check = await checkHeadroom(network, weights, images, threads);
-  if (check.outcome === 'failed') throw new Error(`${check.check}: ${check.detail}`);
-  if (check.outcome === 'warning') process.stderr.write(`warning: ${check.check}: ${check.detail}\n`);
+  requireHeadroom(await checkHeadroom(network, weights, images, threads));
   const { config, architecture, ...training } = recipe;
   const data = `${recipe.dataset} test images`;
   return {

@@ -1,14 +1,18 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { buildNetwork } from '../../export/architectures/index.js';
 import { readSpecification } from '../../export/architectures/read.js';
 import { type Given, importCheckpoint, importers, openCheckpoint } from '../../export/import/index.js';
 import { createModel } from '../../export/model/create.js';
+import { networkParameters } from '../../export/model/graphs.js';
 import type { Manifest, Measured } from '../../export/model/manifest.js';
 import { measureFolder } from '../../export/model/measured.js';
 import { noiseImages } from '../../export/model/noise.js';
-import { judge } from '../../export/model/validate.js';
+import { checkHeadroom, judge } from '../../export/model/validate.js';
+import { readWeights, WEIGHTS_FILE } from '../../export/model/weights.js';
 import { byteProgress } from '../progress.js';
+import { requireHeadroom } from './headroom.js';
 import { readLabels } from './labels.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { between, whole } from './numbers.js';
@@ -105,7 +109,8 @@ async function write(
   { specification, description, weights }: ReturnType<typeof importCheckpoint>,
   { name, models, labels, shortSide, threads }: Flags,
 ): Promise<Manifest> {
-  const { input, classes, grid } = buildNetwork(specification);
+  const network = buildNetwork(specification);
+  const { input, classes } = network;
   const noise = noiseImages(NOISE_IMAGES, input, 1);
   return createModel(modelFolder(models, name), {
     ...specification,
@@ -118,7 +123,11 @@ async function write(
     measure: async (folder) => {
       const batches = { encode: NOISE_IMAGES, decode: 1 };
       const measured = await measureFolder(folder, noise, { data: 'noise', labelled: false, batches, threads });
-      checkRoundTrip(measured, grid !== null);
+      checkRoundTrip(measured, network.grid !== null);
+      if (network.grid !== null) {
+        const weights = await readWeights(networkParameters(network), join(folder, WEIGHTS_FILE));
+        requireHeadroom(await checkHeadroom(network, weights, noise, threads));
+      }
       return measured;
     },
   });
