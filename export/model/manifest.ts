@@ -3,6 +3,9 @@ import { type Static, Type } from 'typebox';
 /** The version of the model-folder layout that this code writes and reads. */
 export const MANIFEST_FORMAT = 1;
 
+/** What a model may be called: it is a folder's name and part of a URL. */
+export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
 const File = Type.Object({ bytes: Type.Integer({ minimum: 0 }), sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) });
 
 /** How far Φ⁻¹(Φ(x)) is from x over a set of images; counts are whole images. */
@@ -22,7 +25,7 @@ export const Inversion = Type.Object({
  */
 export const Manifest = Type.Object({
   format: Type.Literal(MANIFEST_FORMAT),
-  name: Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,63}$' }),
+  name: Type.String({ pattern: MODEL_NAME.source }),
   description: Type.String(),
   exporter: Type.Object({ name: Type.Literal('irevnet'), version: Type.String() }),
   architecture: Type.Object({

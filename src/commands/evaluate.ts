@@ -8,7 +8,7 @@ import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 
 interface Flags {
-  models: string;
+  models?: string;
   dataset: string;
   data?: string;
   noise: number;

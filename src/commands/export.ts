@@ -21,7 +21,7 @@ import { whole } from './numbers.js';
 
 interface Flags {
   name?: string;
-  models: string;
+  models?: string;
   grid?: number;
   data?: string;
   labels?: string;

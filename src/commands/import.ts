@@ -19,7 +19,7 @@ import { between, whole } from './numbers.js';
 
 interface Flags {
   name: string;
-  models: string;
+  models?: string;
   config?: string;
   input?: [number, number];
   channels?: '1' | '3';

@@ -13,7 +13,7 @@ import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 
 interface Flags {
-  models: string;
+  models?: string;
   reference?: string;
   data?: string;
   images: number;

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import t from 'tap';
@@ -5,7 +6,8 @@ import { type Configuration, configurations } from '../../export/architectures/c
 import { buildNetwork, type Network } from '../../export/architectures/index.js';
 import { input } from '../../export/graph.js';
 import { graphFiles } from '../../export/model/create.js';
-import { networkParameters } from '../../export/model/graphs.js';
+import { countTrained, networkParameters } from '../../export/model/graphs.js';
+import { packagePath } from '../../export/package.js';
 import { seeded } from '../../export/random.js';
 import { staticShape } from '../../export/shape.js';
 import { sizeOf } from '../../export/tensor.js';
@@ -40,6 +42,15 @@ t.test('every network that has a name has as many parameters as published', asyn
       const count = countIn(bytes) + head;
       t.ok(Math.abs(count - expected) <= tolerance * expected, `${name}/${file}: ${count} of ${expected}`);
     }
+  }
+});
+
+t.test('the README lists every network with its parameters', async (t) => {
+  const readme = await readFile(packagePath('README.md'), 'utf8');
+  for (const [name, configuration] of Object.entries(configurations)) {
+    const row = new RegExp(`^\\| \`${name}\` \\| (.*) \\| ([\\d,]+) \\|$`, 'm').exec(readme);
+    t.ok(row?.[1]?.startsWith(configuration.description), `${name} is described as it describes itself`);
+    t.equal(row?.[2], countTrained(buildNetwork(configuration)).toLocaleString('en'), `${name} has that many`);
   }
 });
 

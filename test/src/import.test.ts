@@ -68,6 +68,7 @@ t.test('what cannot be imported leaves nothing behind', async (t) => {
     [zip, ['--config', 'nothing'], /nothing is no network's name and no file/],
     [zip, ['--input', '30'], /30 pixels .* not a multiple of 8/],
     [zip, ['--grid', '21'], /grid must/],
+    [zip, ['--name', '../elsewhere'], /"\.\.\/elsewhere" is no name of a model/],
   ];
   for (const [source, flags, message] of refused) {
     const { code, stderr } = await cli(
