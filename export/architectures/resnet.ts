@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox';
-import { parameter, type Value } from '../graph.js';
+import type { Value } from '../graph.js';
 import { norm } from '../layers/batch-norm.js';
+import { convolution } from '../layers/convolution.js';
 import { classifier } from '../layers/head.js';
 import { pixels } from '../layers/pixels.js';
-import { conv, maxPool } from '../ops/conv.js';
+import { maxPool } from '../ops/conv.js';
 import { add, relu } from '../ops/elementwise.js';
 import { checkInput, InputConfig } from './input.js';
 import { ConfigError, type Network } from './network.js';
@@ -28,12 +29,6 @@ const EXPANSION = 4;
 
 /** The stem halves height and width twice, every stage but the first once more. */
 const reduced = (size: number, stages: number): number => Math.ceil(size / 2 ** (stages + 1));
-
-/** A convolution without bias, under the name of its weight. */
-export function convolution(name: string, from: number, to: number, kernel: number, stride = 1): (x: Value) => Value {
-  const weight = parameter(`${name}.weight`, [to, from, kernel, kernel], { init: 'fan-in', kind: 'trained' });
-  return (x) => conv(x, weight, { stride, padding: Math.floor(kernel / 2) });
-}
 
 /** y = ReLU(S x + BN(1×1(ReLU(BN(3×3(ReLU(BN(1×1 x)))))))); S is a projection where shapes change. */
 function bottleneck(name: string, from: number, hidden: number, stride: number): (x: Value) => Value {

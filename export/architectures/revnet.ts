@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import type { Value } from '../graph.js';
 import { norm } from '../layers/batch-norm.js';
 import { bottleneck } from '../layers/bottleneck.js';
+import { convolution } from '../layers/convolution.js';
 import { coupling } from '../layers/coupling.js';
 import { head } from '../layers/head.js';
 import { chain, type Invertible, identity, type Pair } from '../layers/invertible.js';
@@ -11,7 +12,6 @@ import { maxPool } from '../ops/conv.js';
 import { add, relu } from '../ops/elementwise.js';
 import { checkInput, InputConfig } from './input.js';
 import { ConfigError, type Network } from './network.js';
-import { convolution } from './resnet.js';
 
 const count = Type.Integer({ minimum: 1 });
 const stages = (description: string) => Type.Array(count, { minItems: 1, description });

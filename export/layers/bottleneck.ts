@@ -1,7 +1,7 @@
-import { parameter, type Value } from '../graph.js';
-import { conv } from '../ops/conv.js';
+import type { Value } from '../graph.js';
 import { relu } from '../ops/elementwise.js';
 import { norm } from './batch-norm.js';
+import { convolution } from './convolution.js';
 
 export interface BottleneckShape {
   readonly in: number;
@@ -20,10 +20,9 @@ export function bottleneck(name: string, shape: BottleneckShape): (x: Value) => 
   const widths = [shape.in, hidden, hidden, shape.out];
   const steps = kernels.map((kernel, i) => {
     const [from, to] = [widths[i]!, widths[i + 1]!];
-    const w = parameter(`${name}.conv${i + 1}.weight`, [to, from, kernel, kernel], { init: 'fan-in', kind: 'trained' });
+    const convolve = convolution(`${name}.conv${i + 1}`, from, to, kernel, i === 0 ? stride : 1);
     const normalise = first && i === 0 ? undefined : norm(`${name}.norm${i + 1}`, from);
-    const options = { stride: i === 0 ? stride : 1, padding: Math.floor(kernel / 2) };
-    return (x: Value) => conv(normalise ? relu(normalise(x)) : x, w, options);
+    return (x: Value) => convolve(normalise ? relu(normalise(x)) : x);
   });
   return (x) => steps.reduce((y, step) => step(y), x);
 }
