@@ -67,7 +67,7 @@ export const constant = (value: Tensor): Value => ({
 export const scalar = (value: number): Value => constant(tensor('float32', [], [value]));
 
 /** The definition of an op, its attributes' type forgotten: for code that knows no op by name. */
-export const definition = (op: OpName): OpDef<unknown> => ops[op] as unknown as OpDef<unknown>;
+export const definition = (op: OpName): OpDef<unknown> => ops()[op] as unknown as OpDef<unknown>;
 
 /**
  * Applies an op: infers types and shapes at once, so that an error points at the offending line.

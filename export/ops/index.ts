@@ -18,12 +18,13 @@ export interface OpAttrs
     NormalisationAttrs {}
 export type OpName = keyof OpAttrs;
 
-/** Every op's definition; the compiler demands one for each name. */
-export const ops: Family<OpAttrs> = {
-  ...elementwise,
-  ...windows,
-  ...products,
-  ...reduce,
-  ...movement,
-  ...normalisation,
-};
+let table: Family<OpAttrs> | undefined;
+
+/**
+ * Every op's definition; the compiler demands one for each name. It is put together at the first call, since the families
+ * need the graph and the graph needs the definitions: so modules may be loaded in any order.
+ */
+export function ops(): Family<OpAttrs> {
+  table ??= { ...elementwise, ...windows, ...products, ...reduce, ...movement, ...normalisation };
+  return table;
+}
