@@ -8,8 +8,8 @@ import { writeNpy } from '../src/tensor/npy.js';
 import { quantile, rounded, timed } from './statistics.js';
 
 /** Features in a request, and requests one after another. */
-const IMAGES = 512;
-const BATCHES = 8;
+const IMAGES = 256;
+const BATCHES = 16;
 const PAUSE_MS = 5;
 
 /** Latency of `GET /healthz` while the service decodes large batches, against its latency when idle. */
@@ -27,18 +27,10 @@ export async function* health(): AsyncGenerator<object> {
     const dims = [IMAGES, ...features.shape];
     const body = Buffer.concat(writeNpy(tensor('float32', dims, new Float32Array(sizeOf(dims)).fill(0.5))));
     let running = true;
-    const load = (async () => {
-      for (let i = 0; i < BATCHES; i++) {
-        const reply = await fetch(`${base}/decode?format=npy`, {
-          method: 'POST',
-          body,
-          headers: { 'content-type': 'application/octet-stream' },
-        });
-        if (!reply.ok) throw new Error(await reply.text());
-        await reply.arrayBuffer();
-      }
+    const load = decodeAll(base, body).finally(() => {
       running = false;
-    })();
+    });
+    load.catch(() => undefined);
     const busy: number[] = [];
     while (running) {
       busy.push(await timed(async () => (await fetch(`${base}/healthz`)).arrayBuffer()));
@@ -52,6 +44,15 @@ export async function* health(): AsyncGenerator<object> {
   } finally {
     server.kill('SIGTERM');
     await once(server, 'exit');
+  }
+}
+
+async function decodeAll(base: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
+  const headers = { 'content-type': 'application/octet-stream' };
+  for (let i = 0; i < BATCHES; i++) {
+    const reply = await fetch(`${base}/decode?format=npy`, { method: 'POST', body, headers });
+    if (!reply.ok) throw new Error(await reply.text());
+    await reply.arrayBuffer();
   }
 }
 

@@ -5,7 +5,8 @@
 The first line of output has the logits of all images and the BLAS in use; then every line of input, an order
 {"direction", "batch", "runs"}, is answered by one: {"seconds"}.
 
-At batch 1, PyTorch 1.13 computes small 3x3 convolutions by BLAS. Debian's default BLAS is a slow one; libopenblas0 is not.
+At batch 1, PyTorch 1.13 computes small 3x3 convolutions by BLAS. Debian's default BLAS is a slow one; libopenblas0 is not,
+but its threads and OpenMP's get in each other's way unless OMP_WAIT_POLICY=PASSIVE, which costs at batch 8.
 """
 import json
 import os
