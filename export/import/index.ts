@@ -33,16 +33,16 @@ export function importCheckpoint(checkpoint: Checkpoint, given: Given, specifica
     const known = importers.map(({ description }) => description).join('; ');
     throw new CheckpointFileError(path, `its tensors (${some}, …) are of no known network. Known are: ${known}`);
   }
-  const inferred = specification
-    ? { specification: given.grid === undefined ? specification : withGrid(specification, given.grid), assumptions: [] }
-    : importer.infer(checkpoint, given);
-  const parameters = networkParameters(buildNetwork(inferred.specification));
+  const inferred = specification ? { specification, assumptions: [] } : importer.infer(checkpoint, given);
+  const regridded = given.grid === undefined ? inferred.specification : withGrid(inferred.specification, given.grid);
+  const parameters = networkParameters(buildNetwork(regridded));
   const nameOf = importer.names(checkpoint);
   const problems = mismatches(checkpoint, parameters, nameOf);
   if (problems.length > 0)
     throw new CheckpointFileError(path, `${problems.length} tensors do not fit the network:\n${problems.join('\n')}`);
   return {
-    ...inferred,
+    specification: regridded,
+    assumptions: inferred.assumptions,
     description: importer.description,
     weights: { get: (parameter) => finite(path, nameOf(parameter), tensors) },
   };

@@ -94,7 +94,7 @@ function infer(checkpoint: Checkpoint, given: Given): Inferred {
     hidden: stages.map(({ hidden }) => hidden),
     kernels: [...shapes.at(-1)!.kernels],
     injective: start.padded || stages.some(isPadded),
-    grid: given.grid ?? null,
+    grid: null,
   };
   return { specification: { architecture: 'irevnet', config }, assumptions: [...start.assumptions, ...assumptions] };
 }

@@ -199,6 +199,7 @@ t.test('torchvision’s ResNets', async (t) => {
   const checkpoint = { ...checkpointOf(base), tensors: new Map(stored) };
   const { specification } = importCheckpoint(checkpoint, { input: [64, 64], mean: [0], std: [1] });
   t.same(specification, { architecture: 'resnet', config });
+  t.throws(() => importCheckpoint(checkpoint, { grid: 12 }), /resnet has no grid/);
   const shallow = new Map(stored.filter(([name]) => !name.includes('conv3')));
   t.throws(() => importCheckpoint({ ...checkpoint, tensors: shallow }, {}), /two convolutions/);
 });
