@@ -26,7 +26,7 @@ interface Flags {
   initialPsi?: number;
   mean?: number[];
   std?: number[];
-  grid: number;
+  grid?: number;
   shortSide?: number;
   labels?: string;
   threads: number;
@@ -62,9 +62,8 @@ export const importCommand = new Command('import')
   .option('--std <numbers>', 'standard deviations of the pixels', numbers)
   .option(
     '--grid <k>',
-    'put the streams on multiples of 2^-k, so that the inverse is exact; 0: plain floats',
+    'put the streams on multiples of 2^-k, so that the inverse is exact; 0: plain floats (default: as in --config, else 0)',
     whole(0),
-    0,
   )
   .option(
     '--short-side <pixels>',

@@ -16,11 +16,12 @@ export async function readLabels(file: string | undefined, classes: number): Pro
 }
 
 function fromJson(text: string, file: string): string[] {
+  let labels: unknown;
   try {
-    const labels: unknown = JSON.parse(text);
-    if (Array.isArray(labels) && labels.every((label) => typeof label === 'string')) return labels;
-  } catch {
-    // said below
+    labels = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${file} begins like JSON but is none: ${(error as Error).message}`);
   }
-  throw new Error(`${file} begins like JSON but is no array of strings`);
+  if (Array.isArray(labels) && labels.every((label) => typeof label === 'string')) return labels;
+  throw new Error(`${file} holds JSON but no array of strings`);
 }

@@ -147,6 +147,12 @@ t.test('configurations are inferred from the weights alone', async (t) => {
   }
 });
 
+t.test('a network that is given keeps its grid, unless another is asked for', async (t) => {
+  const given = { architecture: 'irevnet', config: { ...base, grid: 10 } };
+  const gridOf = (asked: Given) => importCheckpoint(checkpointOf(base), asked, given).specification.config.grid;
+  t.same([gridOf({}), gridOf({ grid: 12 }), gridOf({ grid: null })], [10, 12, null]);
+});
+
 t.test('what weights do not tell is said to be assumed', async (t) => {
   t.match(importCheckpoint(checkpointOf(base), {}).assumptions, [/input of 32 × 32; --input/, /--mean and --std/]);
   t.same(importCheckpoint(checkpointOf(base), { input: [32, 32], mean: [0], std: [1] }).assumptions, []);
