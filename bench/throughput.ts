@@ -1,27 +1,23 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { Worker } from 'node:worker_threads';
 import { type Configuration, configurations } from '../export/architectures/configurations.js';
 import { buildNetwork, type Network, withGrid } from '../export/architectures/index.js';
-import { type Graph, input, type Parameter, topological } from '../export/graph.js';
-import { createModel } from '../export/model/create.js';
-import { emitInline, forwardGraph, inverseGraph, networkParameters } from '../export/model/graphs.js';
+import { type Graph, input, topological } from '../export/graph.js';
+import { emitInline, forwardGraph, inverseGraph } from '../export/model/graphs.js';
 import { relativeError } from '../export/model/measure.js';
 import { noiseImages } from '../export/model/noise.js';
-import { WEIGHTS_FILE, weightsLayout } from '../export/model/weights.js';
 import { matmul } from '../export/ops/matmul.js';
 import { packagePath } from '../export/package.js';
-import { seeded } from '../export/random.js';
 import { staticShape } from '../export/shape.js';
 import { bytesOf, sizeOf, type Tensor, tensor } from '../export/tensor.js';
-import { initialise } from '../export/train/initialise.js';
 import { owned, rows } from '../src/inference/rows.js';
-import { median, rounded } from './statistics.js';
-import type { Message, Order, Outcome, WorkerSettings } from './throughput-worker.js';
+import { python, randomModel, torchSettings, withFolder } from './models.js';
+import { median, readable, rounded } from './statistics.js';
+import type { Order } from './throughput-worker.js';
+import { type BenchWorker, openWorker, runsPerSecond } from './workers.js';
 
 const NETWORK = 'irevnet-b';
 const THREADS = 2;
@@ -48,12 +44,7 @@ type Rate = (direction: Direction, batch: number) => Promise<number>;
 export async function* throughput(): AsyncGenerator<object> {
   const shipped = configurations[NETWORK]!;
   for (const configuration of [shipped, withGrid(shipped, null)]) {
-    const folder = await mkdtemp(join(tmpdir(), 'irevnet-bench-'));
-    try {
-      yield* compare(join(folder, 'model'), configuration);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    yield* withFolder((folder) => compare(join(folder, 'model'), configuration));
   }
 }
 
@@ -96,8 +87,7 @@ async function* compare(folder: string, configuration: Configuration): AsyncGene
         gigaflops,
         ofMatrixProduct: gigaflops / product,
       };
-      const readable = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, rounded(value)]));
-      yield { grid, batch, direction, ...readable };
+      yield { grid, batch, direction, ...readable(figures) };
     }
   } finally {
     await Promise.all([whole, ...parts, torch].map(({ close }) => close()));
@@ -119,22 +109,13 @@ async function check({ run }: BenchWorker, images: Tensor<'uint8'>, expected: Fl
 
 /** Writes the model, the matrix product and what PyTorch needs to a folder; gives the images, which it needs as well. */
 async function prepare(folder: string, configuration: Configuration, network: Network): Promise<Tensor<'uint8'>> {
-  const parameters = networkParameters(network);
   const { pixels, count, height, width, channels } = noiseImages(Math.max(...BATCHES), network.input, 2);
   const images = tensor('uint8', [count, height, width, channels], pixels);
-  await createModel(folder, {
-    ...configuration,
-    weights: randomWeights(parameters),
-    labels: Array.from({ length: network.classes }, (_, i) => `class ${i}`),
-    training: null,
-  });
+  await randomModel(folder, configuration);
   await writeFile(join(folder, 'product.onnx'), emitInline(productGraph(), new Map()));
   await writeFile(join(folder, 'pixels.bin'), pixels);
-  const { slots } = weightsLayout(parameters);
-  const shapes = parameters.map(({ source, type: { shape } }) => [source.name, { ...slots.get(source.name), shape }]);
   const settings = {
-    config: configuration.config,
-    weights: { file: join(folder, WEIGHTS_FILE), slots: Object.fromEntries(shapes) },
+    ...(await torchSettings(folder)),
     pixels: { file: join(folder, 'pixels.bin'), shape: images.dims },
     threads: THREADS,
   };
@@ -142,28 +123,10 @@ async function prepare(folder: string, configuration: Configuration, network: Ne
   return images;
 }
 
-/** First weights whose norms are no identities, so that a mistake in them would show in the logits. */
-function randomWeights(parameters: readonly Parameter[]): Map<string, Tensor<'float32'>> {
-  const random = seeded(3);
-  const weights = initialise(parameters, seeded(1));
-  for (const { source } of parameters.filter((p) => p.source.role.init !== 'fan-in')) {
-    const { data } = weights.get(source.name)!;
-    for (let i = 0; i < data.length; i++) data[i]! += 0.2 * random() - 0.1;
-  }
-  return weights;
-}
-
 function orderOf(direction: Direction, t: Tensor, runs: number): Order {
   return direction === 'forward'
     ? { graph: direction, feeds: { pixels: t }, fetch: ['features', 'logits'], runs }
     : { graph: direction, feeds: { features: t }, fetch: ['pixels'], runs };
-}
-
-/** Runs of all workers together, from the start of the first to the end of the last. */
-async function runsPerSecond(workers: readonly BenchWorker[], order: Order): Promise<number> {
-  const outcomes = await Promise.all(workers.map(({ run }) => run(order)));
-  const [begun, ended] = [outcomes.map((o) => Number(o.begun)), outcomes.map((o) => Number(o.ended))];
-  return (1e9 * workers.length * order.runs) / (Math.max(...ended) - Math.min(...begun));
 }
 
 const rateOf =
@@ -198,28 +161,8 @@ const multiplyAdds = ({ outputs }: Graph): number =>
       return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
     }, 0);
 
-type BenchWorker = ReturnType<typeof openWorker>;
-
-function openWorker(settings: WorkerSettings) {
-  const thread = new Worker(new URL('./throughput-worker.js', import.meta.url), { workerData: settings });
-  const gone = new Promise((resolve) => thread.once('exit', resolve));
-  const post = (message: Message) => thread.postMessage(message);
-  return {
-    async run(order: Order): Promise<Outcome> {
-      post(order);
-      const [outcome] = await once(thread, 'message');
-      return outcome as Outcome;
-    },
-    async close() {
-      post('stop');
-      await gone;
-    },
-  };
-}
-
-/** Debian's python3-torch, or a Python that has PyTorch; it stays up, so that rounds can take turns. */
+/** PyTorch; it stays up, so that rounds can take turns. */
 async function openTorch(settings: string) {
-  const python = process.env.PYTHON ?? '/usr/bin/python3';
   const child = spawn(python, [packagePath('bench', 'throughput.py'), settings], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -1,4 +1,5 @@
 import type { Chunks } from './files.js';
+import { countJson, countMembers } from './json.js';
 import { bytesOf, type DType, sizeOf, type Tensor, type TypedArray, tensor } from './tensor.js';
 
 /** The element types that are read and written, by the format's own names. */
@@ -50,11 +51,9 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
   const length = headerLength(bytes, bytes.length);
   const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length));
   const data = bytes.subarray(8 + length);
-  const tensors = new Map(entries.map(([name, entry]) => [name, readTensor(name, entry, data)]));
-  const used = [...tensors.values()].reduce((sum, t) => sum + t.data.byteLength, 0);
-  if (used !== data.length)
-    throw new SafetensorsError('layout', `tensors take ${used} bytes of the ${data.length} that follow`);
-  return { tensors, metadata };
+  const places = entries.map(([name, entry]) => ({ name, ...checkEntry(name, entry, widths, data.length) }));
+  checkLayout(places, data.length);
+  return { tensors: new Map(places.map((place) => [place.name, readTensor(place, data)])), metadata };
 }
 
 /**
@@ -73,14 +72,19 @@ export function headerLength(start: Uint8Array, size: number): number {
   return length;
 }
 
+/** Lists and objects in each other that a header has at most. */
+const HEADER_DEPTH = 3;
+
 /**
  * The header's tensors, as it describes them, and its metadata.
- * @throws SafetensorsError when it is no JSON object
+ * @throws SafetensorsError when it is no JSON object, or has a name twice
  */
 export function parseHeader(bytes: Uint8Array): {
   entries: [name: string, entry: unknown][];
   metadata: Record<string, string>;
 } {
+  const { depth, members } = countJson(bytes);
+  if (depth > HEADER_DEPTH) throw new SafetensorsError('header', `the header is nested ${depth} deep`);
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -90,8 +94,21 @@ export function parseHeader(bytes: Uint8Array): {
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
     throw new SafetensorsError('header', 'the header is not a JSON object');
   }
-  const { __metadata__: metadata = {}, ...entries } = header as Record<string, unknown>;
-  return { entries: Object.entries(entries), metadata: metadata as Record<string, string> };
+  if (countMembers(header) !== members) throw new SafetensorsError('header', 'the header has a name twice');
+  const { __metadata__: metadata, ...entries } = header as Record<string, unknown>;
+  if (!areTexts(metadata ?? {})) throw new SafetensorsError('header', '__metadata__ does not map names to texts');
+  return { entries: Object.entries(entries), metadata: (metadata ?? {}) as Record<string, string> };
+}
+
+const areTexts = (v: unknown): boolean =>
+  typeof v === 'object' && !Array.isArray(v) && Object.values(v ?? {}).every((text) => typeof text === 'string');
+
+/** Where a tensor lies; offsets are in bytes from the end of the header. */
+export interface Place<C extends string> {
+  readonly dtype: C;
+  readonly dims: number[];
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
@@ -105,7 +122,7 @@ export function checkEntry<C extends string>(
   entry: unknown,
   widths: Readonly<Record<C, number>>,
   available: number,
-): { dtype: C; dims: number[]; start: number; end: number } {
+): Place<C> {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !Object.hasOwn(widths, dtype)) {
     throw new SafetensorsError(
@@ -127,8 +144,22 @@ export function checkEntry<C extends string>(
   return { dtype: dtype as C, dims: shape, start, end };
 }
 
-function readTensor(name: string, entry: unknown, data: Uint8Array): Tensor {
-  const { dtype, dims, start, end } = checkEntry<Code>(name, entry, widths, data.length);
+/** @throws SafetensorsError when tensors overlap, or leave gaps before, between or behind them */
+export function checkLayout(
+  places: readonly (Pick<Place<string>, 'start' | 'end'> & { readonly name: string })[],
+  available: number,
+): void {
+  let at = 0;
+  for (const { name, start, end } of [...places].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (start !== at) throw new SafetensorsError('layout', `tensor ${name} starts at ${start}, expected ${at}`);
+    at = end;
+  }
+  if (at !== available) {
+    throw new SafetensorsError('layout', `tensors take ${at} bytes of the ${available} that follow`);
+  }
+}
+
+function readTensor({ dtype, dims, start, end }: Place<Code>, data: Uint8Array): Tensor {
   const type = types[dtype];
   return tensor(type, dims, view(type, new Uint8Array(data.subarray(start, end))));
 }

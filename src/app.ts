@@ -1,16 +1,25 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController, type RawServerDefault } from 'fastify';
 import type { Config } from './config.js';
 import type { Engine } from './inference/engine.js';
+import { createMetrics } from './metrics/metrics.js';
+import { installBodies } from './plugins/bodies.js';
 import { installClosing } from './plugins/closing.js';
-import { installDeadline } from './plugins/deadline.js';
+import { installCors } from './plugins/cors.js';
 import { installDocs } from './plugins/docs.js';
-import { installLog } from './plugins/log.js';
+import { installEnded } from './plugins/ended.js';
+import { installKeys, readKeys } from './plugins/keys.js';
+import { installLog, requestIdOf } from './plugins/log.js';
+import { installMetrics } from './plugins/metrics.js';
 import { installProblems, onError } from './plugins/problems.js';
+import { installRateLimit } from './plugins/rate-limit.js';
+import { installSecurityHeaders } from './plugins/security-headers.js';
+import { installServerTiming } from './plugins/server-timing.js';
 import { refuseOnSocket } from './plugins/sockets.js';
+import { installTracing } from './plugins/tracing.js';
 import { installUploads } from './plugins/uploads.js';
+import { installWork } from './plugins/work.js';
 import { routes } from './routes/index.js';
 
 /** How often slow senders are looked for, in milliseconds. */
@@ -25,33 +34,56 @@ export type App = FastifyInstance<
 >;
 
 /** The service over an engine: composition only. It does not listen, and does not close the engine. */
-export async function buildApp(config: Config, engine: Engine, logger: FastifyBaseLogger): Promise<App> {
+export async function buildApp(
+  config: Config,
+  engine: Engine,
+  logger: FastifyBaseLogger,
+  metrics = createMetrics(),
+): Promise<App> {
   const timeout = config.timeout * 1000;
+  const headersTimeout = Math.min(config.headersTimeout * 1000, timeout);
   const app: App = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => randomUUID(),
-    bodyLimit: config.maxBytes,
+    genReqId: requestIdOf,
+    trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
+    bodyLimit: Math.min(config.maxBytes, config.maxBuffer),
     requestTimeout: timeout,
+    keepAliveTimeout: config.keepAlive * 1000,
     // Node takes the two for each other when that of the headers is larger.
     http: {
-      headersTimeout: timeout,
+      headersTimeout,
       requestTimeout: timeout,
-      connectionsCheckingInterval: Math.min(timeout, CHECK_CONNECTIONS),
+      connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
     },
     // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
     connectionTimeout: 2 * timeout + 5000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false } },
-    frameworkErrors: onError,
+    // These come before all hooks.
+    frameworkErrors(error, request, reply) {
+      onError(error, request, reply);
+      if (request.failure) metrics.rejected(request.failure.code);
+    },
     clientErrorHandler: refuseOnSocket,
   }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = config.maxConnections;
+  // First of all: the log tells the id of the trace, and what the others refuse is counted.
+  installEnded(app);
+  await installTracing(app, config.otlpEndpoint);
   installLog(app);
+  installMetrics(app, metrics);
+  installServerTiming(app);
+  await installSecurityHeaders(app);
+  await installCors(app, config.corsOrigins);
   installClosing(app);
-  installDeadline(app, config.timeout);
+  installWork(app, engine, config.timeout);
+  installKeys(app, await readKeys(config));
+  await installRateLimit(app, config.rateLimit);
   installProblems(app);
-  await installUploads(app);
+  installBodies(app, config.maxBuffer);
+  installUploads(app);
   await installDocs(app);
   for (const route of routes) route(app, engine);
   return app;

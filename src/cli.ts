@@ -1,33 +1,23 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { version } from '../export/package.js';
-import { classifyCommand } from './commands/classify.js';
-import { decodeCommand } from './commands/decode.js';
-import { encodeCommand } from './commands/encode.js';
-import { evaluateCommand } from './commands/evaluate.js';
-import { exportCommand } from './commands/export.js';
-import { importCommand } from './commands/import.js';
-import { interpolateCommand } from './commands/interpolate.js';
-import { modelsCommand } from './commands/models.js';
-import { serveCommand } from './commands/serve.js';
-import { trainCommand } from './commands/train.js';
-import { validateCommand } from './commands/validate.js';
 import { SettingsError } from './config.js';
 
-/** Every command. Adding one is a file and a line here. */
-const commands: readonly Command[] = [
-  serveCommand,
-  trainCommand,
-  evaluateCommand,
-  exportCommand,
-  importCommand,
-  validateCommand,
-  classifyCommand,
-  encodeCommand,
-  decodeCommand,
-  interpolateCommand,
-  modelsCommand,
-];
+/** Every command, loaded when it is called. Adding one is a file and a line here. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./commands/serve.js')).serveCommand,
+  health: async () => (await import('./commands/health.js')).healthCommand,
+  train: async () => (await import('./commands/train.js')).trainCommand,
+  evaluate: async () => (await import('./commands/evaluate.js')).evaluateCommand,
+  export: async () => (await import('./commands/export.js')).exportCommand,
+  import: async () => (await import('./commands/import.js')).importCommand,
+  validate: async () => (await import('./commands/validate.js')).validateCommand,
+  classify: async () => (await import('./commands/classify.js')).classifyCommand,
+  encode: async () => (await import('./commands/encode.js')).encodeCommand,
+  decode: async () => (await import('./commands/decode.js')).decodeCommand,
+  interpolate: async () => (await import('./commands/interpolate.js')).interpolateCommand,
+  models: async () => (await import('./commands/models.js')).modelsCommand,
+};
 
 const FAILURE = 1;
 const USAGE = 2;
@@ -36,7 +26,8 @@ const program = new Command('irevnet')
   .description('run, invert and study i-RevNets')
   .version(version)
   .showHelpAfterError('(--help shows what there is)');
-for (const command of commands) program.addCommand(command.copyInheritedSettings(program).exitOverride());
+for (const command of await called(process.argv[2]))
+  program.addCommand(command.copyInheritedSettings(program).exitOverride());
 program.exitOverride();
 
 // A reader such as `head` may close the pipe before everything is written: that is no failure.
@@ -49,6 +40,12 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error as Error);
+}
+
+/** The command of this name; all of them when there is none, for help. */
+function called(name: string | undefined): Promise<Command[]> {
+  const one = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+  return Promise.all((one ? [one] : Object.values(commands)).map((load) => load()));
 }
 
 /** Tells what went wrong, in words and never with a stack, and gives the exit code. */

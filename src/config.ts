@@ -5,6 +5,9 @@ import { Check } from 'typebox/value';
 import { packageRoot } from '../export/package.js';
 import { preloads } from './inference/protocol.js';
 
+/** What the workers are arranged for: many images a second, or an early answer to one. */
+export const aims = ['throughput', 'latency'] as const;
+
 /** Every setting: type, default, range and meaning. Names of flags and variables are derived from the keys. */
 export const Config = Type.Object({
   host: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
@@ -34,13 +37,33 @@ export const Config = Type.Object({
     description: 'images, or feature maps, in a request',
   }),
   maxSteps: Type.Integer({ default: 64, minimum: 2, maximum: 4096, description: 'frames of an interpolation' }),
-  maxBatch: Type.Integer({ default: 64, minimum: 1, maximum: 4096, description: 'images that a worker takes at once' }),
-  maxQueue: Type.Integer({ default: 1024, minimum: 1, maximum: 1e6, description: 'images that may wait for a worker' }),
-  workers: Type.Integer({
-    default: 1,
+  maxBatch: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 4096,
+    description: 'images that a worker takes at once; 0: as many as the model gains by',
+  }),
+  maxDelay: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 10_000,
+    description: 'milliseconds that images wait for others to fill a batch',
+  }),
+  maxQueue: Type.Integer({
+    default: 256,
     minimum: 1,
+    maximum: 1e6,
+    description: 'images accepted and not yet answered; more are refused with 429',
+  }),
+  optimize: Type.Enum([...aims], {
+    default: 'throughput',
+    description: 'what workers and threads are chosen for where they are 0: a worker a core, or one on all cores',
+  }),
+  workers: Type.Integer({
+    default: 0,
+    minimum: 0,
     maximum: 64,
-    description: 'worker threads, each with every model loaded',
+    description: 'worker threads, each with every model loaded; 0 leaves it to --optimize',
   }),
   threads: Type.Integer({
     default: 0,
@@ -58,6 +81,63 @@ export const Config = Type.Object({
     minimum: 1,
     maximum: 3600,
     description: 'seconds for a request to arrive, and for its answer',
+  }),
+  headersTimeout: Type.Integer({
+    default: 10,
+    minimum: 1,
+    maximum: 3600,
+    description: 'seconds for the headers of a request to arrive',
+  }),
+  keepAlive: Type.Integer({
+    default: 72,
+    minimum: 1,
+    maximum: 3600,
+    description: 'seconds that a connection is kept for another request',
+  }),
+  hangTimeout: Type.Integer({
+    default: 30,
+    minimum: 1,
+    maximum: 3600,
+    description: 'seconds for a batch, after which its worker is replaced',
+  }),
+  grace: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 3600,
+    description: 'seconds from SIGTERM, when /readyz turns to 503, until no more requests are taken',
+  }),
+  maxConnections: Type.Integer({ default: 2048, minimum: 1, maximum: 1e6, description: 'open connections' }),
+  maxBuffer: Type.Integer({
+    default: 512 * 2 ** 20,
+    minimum: 1024,
+    maximum: 2 ** 40,
+    description: 'bytes of all request bodies held at once; more are refused with 429',
+  }),
+  apiKeysFile: Type.String({
+    default: '',
+    description: 'file with an API key a line; with one, requests need Authorization: Bearer <key>',
+  }),
+  apiKeys: Type.String({ default: '', secret: true, description: 'API keys, between commas' }),
+  rateLimit: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 1e9,
+    description: 'requests a minute for each API key, or address where there are no keys; 0: any number',
+  }),
+  trustProxy: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 16,
+    description: "proxies in front, whose X-Forwarded-For tells the client's address",
+  }),
+  corsOrigins: Type.String({
+    default: '',
+    description: 'origins, between commas, whose pages may call the service from a browser; * for all',
+  }),
+  otlpEndpoint: Type.String({
+    default: '',
+    variable: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    description: 'base URL of an OpenTelemetry collector (OTLP over HTTP) that traces are sent to',
   }),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
@@ -79,13 +159,19 @@ interface Description {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly enum?: readonly string[];
+  /** The environment's name for it, where a standard has one. */
+  readonly variable?: string;
+  /** Not taken as a flag, which every user of the machine could see. */
+  readonly secret?: boolean;
 }
 
 const describe = (key: Setting): Description => Config.properties[key] as Description;
 const words = (key: string, separator: string): string => key.replace(/[A-Z]/g, (c) => `${separator}${c}`);
 
 export const settings = Object.keys(Config.properties) as Setting[];
-export const variableOf = (key: Setting): string => `IREVNET_${words(key, '_').toUpperCase()}`;
+export const isSecret = (key: Setting): boolean => describe(key).secret === true;
+export const variableOf = (key: Setting): string =>
+  describe(key).variable ?? `IREVNET_${words(key, '_').toUpperCase()}`;
 export const flagOf = (key: Setting): string => `--${words(key, '-').toLowerCase()}`;
 
 /** What a setting may be, in words: "a whole number from 0 to 65535". */
@@ -101,7 +187,7 @@ export function settingOption(key: Setting): Option {
   const range = type === 'integer' || choices ? `${rangeOf(key)}; ` : '';
   return new Option(
     `${flagOf(key)} <${type === 'integer' ? 'n' : 'value'}>`,
-    `${description} (${range}default ${value}; ${variableOf(key)})`,
+    `${description} (${range}${value === '' ? '' : `default ${value}; `}${variableOf(key)})`,
   );
 }
 

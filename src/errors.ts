@@ -27,6 +27,11 @@ export const problems = {
     title: 'Unsupported media type',
     advice: 'Name the type of the body in Content-Type.',
   },
+  'json-too-large': {
+    status: 413,
+    title: 'Too many numbers for JSON',
+    advice: 'Use npy or safetensors, or fewer images.',
+  },
   'not-acceptable': {
     status: 406,
     title: 'Not acceptable',
@@ -103,9 +108,24 @@ export const problems = {
     title: 'Internal error',
     advice: 'Try again; if it stays, report it with the request id.',
   },
-  overloaded: { status: 503, title: 'Overloaded', advice: 'Try again after the seconds in Retry-After.' },
+  overloaded: { status: 429, title: 'Overloaded', advice: 'Try again after the seconds in Retry-After.' },
+  'rate-limited': { status: 429, title: 'Too many requests', advice: 'Try again after the seconds in Retry-After.' },
+  unauthorized: { status: 401, title: 'Unauthorized', advice: 'Send one of its keys as Authorization: Bearer <key>.' },
   'not-ready': { status: 503, title: 'Not ready', advice: 'GET /readyz answers 200 once every model is loaded.' },
-  'answer-timeout': { status: 503, title: 'Timed out', advice: 'Try again later or with fewer images.' },
+  draining: { status: 503, title: 'Shutting down', advice: 'Send it to another instance, or again after a restart.' },
+  'worker-lost': { status: 503, title: 'Worker lost twice', advice: 'Try again; if it stays, report the request id.' },
+  'timeout-invalid': {
+    status: 400,
+    title: 'Invalid timeout',
+    advice: 'The header Irevnet-Timeout-Ms is a whole number of milliseconds.',
+  },
+  'answer-timeout': { status: 504, title: 'Timed out', advice: 'Try again later or with fewer images.' },
+  'inference-malformed': {
+    status: 400,
+    title: 'Malformed inference request',
+    advice: 'GET /v2/models/{model} gives the names, types and shapes of the tensors.',
+  },
+  'unknown-version': { status: 404, title: 'Unknown version', advice: 'Every model here has the version 1 alone.' },
 } as const satisfies Record<string, Kind>;
 
 export type ProblemCode = keyof typeof problems;
@@ -115,12 +135,15 @@ export const problemCodes = Object.keys(problems) as ProblemCode[];
 /** A failure that a client may be told about. The message says what was wrong and what was expected. */
 export class Problem extends Error {
   override readonly name = 'Problem';
+  /** Seconds after which another try is worth it. */
+  readonly retryAfter: number | undefined;
   constructor(
     readonly code: ProblemCode,
     message: string,
-    options?: ErrorOptions,
+    options: ErrorOptions & { readonly retryAfter?: number } = {},
   ) {
     super(message, options);
+    this.retryAfter = options.retryAfter;
   }
 }
 

@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { buildApp } from './app.js';
 import { readConfig } from './config.js';
+import { createAdmission } from './inference/admission.js';
 import type { Engine } from './inference/engine.js';
 
 /** An engine without models: enough to describe the routes. */
@@ -11,7 +12,10 @@ const described: Engine = {
   limits: readConfig({}, {}),
   run: () => Promise.reject(new Error('this engine only describes')),
   ready: Promise.resolve(),
-  isReady: () => false,
+  admission: createAdmission(1),
+  status: () => ({ started: false, up: 0, workers: 0, waiting: 0, hung: 0, draining: false }),
+  arrangement: { workers: 0, threads: 0 },
+  drain: () => undefined,
   close: async () => undefined,
 };
 

@@ -1,17 +1,24 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { buildApp } from './app.js';
 import type { Config } from './config.js';
 import { openEngine } from './inference/engine.js';
+import { createMetrics } from './metrics/metrics.js';
 
 /**
- * Serves until a signal comes; then finishes what is under way and returns.
+ * Serves until a signal comes; then says at /readyz that it leaves, goes on for the seconds of grace, finishes what is
+ * under way and returns.
  * @throws ModelError when a model cannot be served; a system error when the address cannot be taken
  */
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.logLevel, name: 'irevnet' });
-  const engine = await openEngine(config);
-  const app = await buildApp(config, engine, log);
+  const metrics = createMetrics();
+  const engine = await openEngine(config, { observer: metrics.observer });
+  const app = await buildApp(config, engine, log, metrics).catch(async (error: Error) => {
+    await engine.close();
+    throw error;
+  });
   const stopped = signalled();
   try {
     await app.listen({
@@ -21,19 +28,24 @@ export async function serve(config: Config): Promise<void> {
     });
     await Promise.race([engine.ready, stopped]);
     const { address, port } = app.server.address() as AddressInfo;
-    log.info({ models: [...engine.models.keys()], address, port }, 'ready');
-    log.info({ signal: await stopped }, 'stopping');
+    log.info({ models: [...engine.models.keys()], ...engine.arrangement, address, port }, 'ready');
+    const signal = await stopped;
+    log.info({ signal, grace: config.grace }, 'stopping');
+    engine.drain();
+    if (signal === 'SIGTERM') await sleep(config.grace * 1000);
   } finally {
     await app.close();
     await engine.close();
   }
+  // A thread that hangs in native code cannot be ended, and the process would wait for it.
+  if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
 }
 
 /** Resolves with the first signal to stop; a second one ends the process at once. */
-function signalled(): Promise<string> {
+function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
         resolve(signal);
         process.once(signal, () => process.exit(1));
       });

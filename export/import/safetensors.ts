@@ -1,4 +1,4 @@
-import { checkEntry, headerLength, parseHeader, SafetensorsError } from '../safetensors.js';
+import { checkEntry, checkLayout, headerLength, parseHeader, SafetensorsError } from '../safetensors.js';
 import { sizeOf } from '../tensor.js';
 import { elementTypes } from './elements.js';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
@@ -47,14 +47,7 @@ function tensorsOf(source: Source): Map<string, StoredTensor> {
   const { entries } = parseHeader(source.read(8, length));
   const from = 8 + length;
   const places = entries.map(([name, entry]) => ({ name, ...checkEntry(name, entry, widths, source.size - from) }));
-  let at = 0;
-  for (const { name, start, end } of [...places].sort((a, b) => a.start - b.start || a.end - b.end)) {
-    if (start !== at) throw new SafetensorsError('layout', `tensor ${name} starts at ${start}, expected ${at}`);
-    at = end;
-  }
-  if (at !== source.size - from) {
-    throw new SafetensorsError('layout', `tensors take ${at} bytes of the ${source.size - from} that follow`);
-  }
+  checkLayout(places, source.size - from);
   return new Map(
     places.map(({ name, dtype, dims, start }) => {
       const stored = storedTensor({

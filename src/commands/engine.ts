@@ -19,7 +19,7 @@ export async function withEngine<T>(
   const config = { ...readConfig(defined({ model, models, threads, maxPixels })), workers: 1 };
   const engine = await openEngine(
     { ...config, maxImages: Infinity, maxQueue: Infinity, maxSteps: Infinity },
-    config.model,
+    { only: config.model },
   );
   try {
     await engine.ready;

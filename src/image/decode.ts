@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
+import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { Problem } from '../errors.js';
 import { isCutShort } from './complete.js';
 import { type FitOptions, fitting } from './fit.js';
 import type { Done, Picture } from './picture.js';
+import { readPlainPng } from './plain-png.js';
+import { countScans } from './scans.js';
 import { type ImageType, sniff } from './sniff.js';
 
 // Only these loaders of libvips are reachable, whatever an upload claims to be.
@@ -25,6 +29,12 @@ export interface Decoded {
   readonly picture: Picture;
 }
 
+/** Scans that a progressive JPEG may have; usual ones have ten. */
+const MAX_SCANS = 100;
+
+/** As many images at once as there are cores: more would only take memory. */
+const decoders = pLimit(availableParallelism());
+
 /** Seconds that libvips may spend on one image. */
 const DECODE_SECONDS = 30;
 
@@ -36,6 +46,12 @@ const DECODE_SECONDS = 30;
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const type = typeOf(bytes);
+  const plain = type === 'png' ? readPlainPng(bytes, options) : undefined;
+  if (plain) return { type, width: plain.width, height: plain.height, picture: plain };
+  return decoders(() => decodeByLibvips(type, bytes, options));
+}
+
+async function decodeByLibvips(type: ImageType, bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const source = { failOn: 'error', limitInputPixels: false } as const;
   const metadata = await explained(type, bytes, () => sharp(bytes, source).metadata());
   const { width, height } = metadata.autoOrient;
@@ -44,6 +60,9 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Pr
       'too-many-pixels',
       `the image has ${width} × ${height} pixels; at most ${options.maxPixels} are read`,
     );
+  }
+  if (type === 'jpeg' && metadata.isProgressive && countScans(bytes, MAX_SCANS + 1) > MAX_SCANS) {
+    throw new Problem('image-corrupt', `the JPEG file has more than ${MAX_SCANS} scans`);
   }
   const image = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
   // sharp turns 16-bit colours that have a profile into Display P3, and then takes them for sRGB; not so 8-bit ones.

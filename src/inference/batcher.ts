@@ -1,56 +1,81 @@
 /** Something that waits to be run: only jobs of one lane can share a batch. */
 export interface Waiting {
+  /** Which graph of which model. */
   readonly lane: string;
   readonly images: number;
+  /** Images in a batch of this lane; a single job may be larger. */
+  readonly limit: number;
+  /** When it began to wait, in milliseconds. */
+  readonly since: number;
 }
 
-export interface Limits {
-  /** Images in a batch; a single job is never larger. */
-  readonly maxBatch: number;
-  /** Images that may wait, unless nothing waits. */
-  readonly maxQueue: number;
-}
-
-/** Decides what waits, what runs together and in which order. It knows no threads, no clock and no data. */
+/** Decides what runs together and in which order. It knows no threads, no clock and no data. */
 export interface Batcher<J extends Waiting> {
-  /** Lets all of these wait, or none of them: false when the queue is full. */
-  offer(jobs: readonly J[]): boolean;
-  /** The next batch: the lane whose first job is oldest, its jobs in order, as many as fit. Empty when nothing waits. */
-  take(): J[];
+  add(jobs: readonly J[]): void;
+  /** Puts jobs before all others of their lane. */
+  putBack(jobs: readonly J[]): void;
+  /**
+   * The next batch at this time: of the lane whose first job is oldest, its jobs in order, as many as fit. Empty when
+   * nothing waits, or when what waits is to be joined by more.
+   */
+  take(now: number): J[];
+  /** When `take` will give something though nothing is added; undefined when nothing waits. */
+  due(): number | undefined;
   /** Forgets a job that still waits. */
   cancel(job: J): void;
   /** How many images wait. */
   waiting(): number;
 }
 
-export function createBatcher<J extends Waiting>({ maxBatch, maxQueue }: Limits): Batcher<J> {
-  const queue = new Set<J>();
+/** @param maxDelay milliseconds that a batch which is not full waits for more */
+export function createBatcher<J extends Waiting>(maxDelay = 0): Batcher<J> {
+  const lanes = new Map<string, Set<J>>();
   let images = 0;
   const remove = (job: J) => {
-    if (queue.delete(job)) images -= job.images;
+    const lane = lanes.get(job.lane);
+    if (!lane?.delete(job)) return;
+    images -= job.images;
+    if (lane.size === 0) lanes.delete(job.lane);
   };
+  const oldestFirst = () => [...lanes.values()].sort((a, b) => firstOf(a).since - firstOf(b).since);
   return {
-    offer(jobs) {
-      const more = jobs.reduce((sum, job) => sum + job.images, 0);
-      if (images > 0 && images + more > maxQueue) return false;
-      for (const job of jobs) queue.add(job);
-      images += more;
-      return true;
-    },
-    take() {
-      const batch: J[] = [];
-      let [lane, room] = ['', maxBatch];
-      for (const job of queue) {
-        if (batch.length > 0 && job.lane !== lane) continue;
-        if (batch.length > 0 && job.images > room) break;
-        batch.push(job);
-        lane = job.lane;
-        room -= job.images;
+    add(jobs) {
+      for (const job of jobs) {
+        lanes.set(job.lane, (lanes.get(job.lane) ?? new Set()).add(job));
+        images += job.images;
       }
-      batch.forEach(remove);
-      return batch;
     },
+    putBack(jobs) {
+      for (const job of [...jobs].reverse()) {
+        lanes.set(job.lane, new Set([job, ...(lanes.get(job.lane) ?? [])]));
+        images += job.images;
+      }
+    },
+    take(now) {
+      for (const lane of oldestFirst()) {
+        const { batch, full } = fill(lane);
+        if (!full && now - batch[0]!.since < maxDelay) continue;
+        batch.forEach(remove);
+        return batch;
+      }
+      return [];
+    },
+    due: () => (lanes.size === 0 ? undefined : firstOf(oldestFirst()[0]!).since + maxDelay),
     cancel: remove,
     waiting: () => images,
   };
+}
+
+const firstOf = <J>(lane: Set<J>): J => lane.values().next().value!;
+
+/** The first jobs of a lane that fit into a batch, and whether no other would. */
+function fill<J extends Waiting>(lane: Set<J>): { batch: J[]; full: boolean } {
+  const batch: J[] = [];
+  let room = firstOf(lane).limit;
+  for (const job of lane) {
+    if (batch.length > 0 && job.images > room) return { batch, full: true };
+    batch.push(job);
+    room -= job.images;
+  }
+  return { batch, full: room <= 0 };
 }

@@ -1,10 +1,12 @@
-import { availableParallelism } from 'node:os';
 import { ModelError } from '../../export/model/folder.js';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
+import { type Admission, createAdmission } from './admission.js';
+import { type Arrangement, arrange, batchLimit } from './arrange.js';
+import type { Spawn } from './member.js';
 import { readModels } from './models.js';
-import { createPool, type Run } from './pool.js';
+import { createPool, type Observer, type Run, type Status } from './pool.js';
 
 /** The models, and the threads that run them. */
 export interface Engine {
@@ -12,17 +14,34 @@ export interface Engine {
   readonly defaultModel: string;
   readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps'>;
   readonly run: Run;
+  /** Who may come in; only the service asks. */
+  readonly admission: Admission;
   /** Resolves when every model is loaded and tested; rejects with the reason why one is not. */
   readonly ready: Promise<void>;
-  isReady(): boolean;
+  status(): EngineStatus;
+  /** The workers, and the threads of each. */
+  readonly arrangement: Arrangement;
+  /** Says from now on that it is about to leave; it goes on all the same. */
+  drain(): void;
   close(): Promise<void>;
+}
+
+export interface EngineStatus extends Status {
+  readonly draining: boolean;
+}
+
+export interface EngineOptions {
+  /** The only model to load. */
+  readonly only?: string | undefined;
+  readonly observer?: Observer;
+  readonly spawn?: Spawn;
 }
 
 /**
  * Reads the model folders and starts to load them: all, or only the one named.
  * @throws ModelError when a folder cannot be used
  */
-export async function openEngine(config: Config, only?: string): Promise<Engine> {
+export async function openEngine(config: Config, { only, observer, spawn }: EngineOptions = {}): Promise<Engine> {
   const models = await readModels(config.models, only);
   const manifests = new Map(models.map(({ manifest }) => [manifest.name, manifest]));
   const defaultModel = only ?? config.model;
@@ -31,10 +50,23 @@ export async function openEngine(config: Config, only?: string): Promise<Engine>
       `the default model ${defaultModel} is not in ${config.models}; it has: ${[...manifests.keys()].join(', ')}`,
     );
   }
-  const { workers, maxBatch, maxQueue, preload } = config;
-  const threads = config.threads || Math.max(1, Math.floor(availableParallelism() / workers));
-  const { run, ready, isReady, close } = createPool({ models, threads, workers, maxBatch, maxQueue, preload });
-  return { models: manifests, defaultModel, limits: config, run, ready, isReady, close };
+  const { maxBatch, maxDelay, maxQueue, hangTimeout, preload } = config;
+  const limits = new Map(models.map(({ manifest }) => [manifest.name, batchLimit(maxBatch, manifest)]));
+  const arrangement = arrange(config, models);
+  const pool = createPool({ models, ...arrangement, limits, maxDelay, hangTimeout, preload }, observer, spawn);
+  let draining = false;
+  return {
+    models: manifests,
+    defaultModel,
+    limits: config,
+    admission: createAdmission(maxQueue),
+    arrangement,
+    ...pool,
+    status: () => ({ ...pool.status(), draining }),
+    drain() {
+      draining = true;
+    },
+  };
 }
 
 /** The manifest of a model, or of the default one. @throws Problem unknown-model */

@@ -1,120 +1,186 @@
-import { Worker } from 'node:worker_threads';
 import type { Tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
-import { type Batcher, createBatcher, type Limits, type Waiting } from './batcher.js';
+import type { Work } from '../work.js';
+import { createBatcher, type Waiting } from './batcher.js';
 import { deferred } from './deferred.js';
-import {
-  type Batch,
-  type GraphName,
-  type Order,
-  type OutputName,
-  type Outputs,
-  type Report,
-  STOP,
-  type WorkerSettings,
-} from './protocol.js';
+import { createMember, type Loss, type Member, type Spawn, spawnWorker } from './member.js';
+import type { Batch, GraphName, OutputName, Outputs, Report, WorkerSettings } from './protocol.js';
 import { owned, rows, stack } from './rows.js';
 
 /** A request to run a graph on a batch of images, of any size from one. */
 export interface Job<O extends OutputName> {
   readonly model: string;
   readonly graph: GraphName;
-  /** Its buffer is given away where it is not shared: the caller must not read it again. */
   readonly input: Tensor;
   readonly outputs: readonly O[];
-  /** Once aborted, what still waits is dropped; a batch that runs cannot be stopped. */
-  readonly signal?: AbortSignal | undefined;
+  /** Once its signal is aborted, what still waits is dropped; a batch that runs cannot be stopped. */
+  readonly work?: Work | undefined;
 }
 
 /**
  * Runs a job and gives the outputs asked for, a row an image.
- * @throws Problem overloaded, when too much waits; the signal's reason, when it was aborted
+ * @throws Problem worker-lost, when two workers were lost over it; the signal's reason, when it was aborted
  */
 export type Run = <O extends OutputName>(job: Job<O>) => Promise<Pick<Outputs, O>>;
+
+/** Who wants to know what the workers do. */
+export interface Observer {
+  batch?(batch: {
+    readonly model: string;
+    readonly graph: GraphName;
+    readonly images: number;
+    readonly ms: number;
+  }): void;
+  lost?(why: Loss): void;
+}
 
 /** Worker threads behind one queue. */
 export interface Pool {
   readonly run: Run;
   /** Resolves when every worker has loaded and tested every model; rejects with what a worker refused. */
   readonly ready: Promise<void>;
-  isReady(): boolean;
+  status(): Status;
   close(): Promise<void>;
 }
 
-export interface PoolSettings extends Limits, WorkerSettings {
+export interface Status {
+  /** Whether every worker has once come up. */
+  readonly started: boolean;
+  /** Workers that can run something, of so many. */
+  readonly up: number;
   readonly workers: number;
+  /** Images in the queue. */
+  readonly waiting: number;
+  /** Workers that hung and were given up; their threads remain until the process ends. */
+  readonly hung: number;
+}
+
+export interface PoolSettings extends WorkerSettings {
+  readonly workers: number;
+  /** Images in a batch, by model. */
+  readonly limits: ReadonlyMap<string, number>;
+  /** Milliseconds that a batch which is not full waits for more. */
+  readonly maxDelay: number;
+  /** Seconds for a batch. */
+  readonly hangTimeout: number;
 }
 
 interface Waiter extends Waiting {
+  lane: string;
   readonly job: Job<OutputName>;
+  /** When it was given to a worker, and whether one was lost over it. */
+  begun: number;
+  retried: boolean;
   resolve(outputs: Outputs): void;
   reject(reason: unknown): void;
 }
 
-interface Member {
-  thread: Worker;
-  state: 'loading' | 'idle' | 'gone' | readonly Waiter[];
-}
-
-export function createPool(settings: PoolSettings): Pool {
-  const batcher = createBatcher<Waiter>(settings);
-  const members: Member[] = [];
+export function createPool(settings: PoolSettings, observer: Observer = {}, spawn: Spawn = spawnWorker): Pool {
+  const batcher = createBatcher<Waiter>(settings.maxDelay);
+  const running = new Map<Member, readonly Waiter[]>();
+  const ready = deferred<void>();
+  let started = false;
   let closing = false;
-  const started = deferred<void>();
-  const isReady = () =>
-    !closing && members.length > 0 && members.every(({ state }) => state !== 'loading' && state !== 'gone');
+  let timer: NodeJS.Timeout | undefined;
 
   const dispatch = () => {
+    clearTimeout(timer);
     for (const member of members) {
-      if (member.state !== 'idle') continue;
-      const waiters = batcher.take();
-      if (waiters.length === 0) return;
-      member.state = waiters;
-      post(member.thread, waiters);
+      if (!member.isFree()) continue;
+      const waiters = batcher.take(performance.now());
+      if (waiters.length === 0) break;
+      running.set(member, waiters);
+      post(member, waiters);
+    }
+    const due = batcher.due();
+    if (due !== undefined && members.some((member) => member.isFree())) {
+      timer = setTimeout(dispatch, Math.max(0, due - performance.now()));
     }
   };
-  const receive = (member: Member, report: Report) => {
-    const { state } = member;
-    if (report.kind === 'refused') return started.reject(new Error(report.message));
-    member.state = 'idle';
-    if (report.kind === 'ready' && isReady()) started.resolve();
-    if (typeof state !== 'string' && report.kind === 'done') settle(state, report.outputs);
-    if (typeof state !== 'string' && report.kind === 'failed') rejectAll(state, reasonOf(report));
-    dispatch();
+  const taken = (member: Member): readonly Waiter[] => {
+    const waiters = running.get(member) ?? [];
+    running.delete(member);
+    return waiters;
   };
-  const lose = (member: Member, error: Error) => {
-    const { state } = member;
-    if (state === 'gone') return;
-    member.state = 'gone';
-    if (closing) return;
-    if (state === 'loading') return started.reject(error);
-    if (state !== 'idle') rejectAll(state, error);
-    start(member);
+  const retry = (waiters: readonly Waiter[]) => {
+    for (const waiter of waiters) {
+      if (waiter.retried) {
+        waiter.reject(new Problem('worker-lost', 'two workers were lost over this request'));
+        continue;
+      }
+      waiter.retried = true;
+      // Alone in its lane: whatever ends a worker does so without others.
+      waiter.lane = `${waiter.lane} again ${lanes++}`;
+      if (!waiter.job.work?.signal?.aborted) batcher.putBack([waiter]);
+    }
   };
-  const start = (member: Partial<Member>) => {
-    const thread = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: settings satisfies WorkerSettings,
-    });
-    const running = Object.assign(member, { thread, state: 'loading' as const }) as Member;
-    thread.on('message', (report: Report) => receive(running, report));
-    thread.on('error', (error: Error) => lose(running, error));
-    thread.on(
-      'exit',
-      (code) => thread === running.thread && lose(running, new Error(`a worker thread stopped with code ${code}`)),
-    );
-    return running;
-  };
+  let lanes = 0;
 
-  for (let i = 0; i < settings.workers; i++) members.push(start({}));
-  started.promise.catch(() => undefined);
+  const members: Member[] = Array.from({ length: settings.workers }, () => {
+    const member: Member = createMember(settings, settings.hangTimeout, spawn, {
+      free() {
+        if (!started && members.every((m) => m.isUp())) {
+          started = true;
+          ready.resolve();
+        }
+        dispatch();
+      },
+      done(report) {
+        const waiters = taken(member);
+        const { model, graph } = waiters[0]!.job;
+        const images = waiters.reduce((sum, w) => sum + w.images, 0);
+        observer.batch?.({ model, graph, images, ms: performance.now() - waiters[0]!.begun });
+        if (report.kind === 'done') settle(waiters, report.outputs);
+        else for (const { reject } of waiters) reject(reasonOf(report));
+      },
+      refused: (error) => ready.reject(error),
+      lost(why) {
+        observer.lost?.(why);
+        retry(taken(member));
+        dispatch();
+      },
+    });
+    return member;
+  });
+  ready.promise.catch(() => undefined);
+
+  const enqueue = async <O extends OutputName>(job: Job<O>): Promise<Pick<Outputs, O>> => {
+    const signal = job.work?.signal;
+    signal?.throwIfAborted();
+    const { waiters, results } = split(job, settings.limits.get(job.model)!, settings.workers);
+    const abort = () => {
+      for (const waiter of waiters) {
+        batcher.cancel(waiter);
+        waiter.reject(signal?.reason);
+      }
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    batcher.add(waiters);
+    dispatch();
+    try {
+      const parts = await Promise.all(results);
+      const joined = job.outputs.map((name) => [name, stack(parts.map((p) => p[name]))]);
+      return Object.fromEntries(joined) as unknown as Pick<Outputs, O>;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      waiters.forEach(batcher.cancel);
+      tell(job.work, waiters);
+    }
+  };
   return {
-    ready: started.promise,
-    isReady,
-    run: (job) => enqueue(batcher, settings.maxBatch, job, dispatch),
+    ready: ready.promise,
+    run: enqueue,
+    status: () => ({
+      started: started && !closing,
+      up: members.filter((member) => member.isUp()).length,
+      workers: members.length,
+      waiting: batcher.waiting(),
+      hung: members.reduce((sum, member) => sum + member.hung(), 0),
+    }),
     async close() {
       closing = true;
-      const alive = members.filter(({ state }) => state !== 'gone');
-      await Promise.all(alive.map(({ thread }) => ended(thread)));
+      clearTimeout(timer);
+      await Promise.all(members.map((member) => member.close()));
     },
   };
 }
@@ -122,65 +188,42 @@ export function createPool(settings: PoolSettings): Pool {
 const reasonOf = ({ message, untrusted }: Extract<Report, { kind: 'failed' }>): Error =>
   untrusted ? new Problem('inverse-untrusted', message) : new Error(message);
 
-function ended(thread: Worker): Promise<void> {
-  return new Promise((resolve) => {
-    thread.once('exit', () => resolve());
-    thread.postMessage(STOP satisfies Order);
-  });
-}
-
-/** Splits a job into batches at most, lets them wait, and joins what they give. */
-async function enqueue<O extends OutputName>(
-  batcher: Batcher<Waiter>,
-  maxBatch: number,
-  job: Job<O>,
-  dispatch: () => void,
-): Promise<Pick<Outputs, O>> {
-  job.signal?.throwIfAborted();
+/** A job as parts that fit into a batch, and are spread over the workers. */
+function split(job: Job<OutputName>, limit: number, workers: number) {
   const count = job.input.dims[0]!;
+  const size = Math.min(limit, Math.ceil(count / workers));
+  const since = performance.now();
   const waiters: Waiter[] = [];
   const results: Promise<Outputs>[] = [];
-  for (let from = 0; from < count; from += maxBatch) {
-    const to = Math.min(from + maxBatch, count);
+  for (let from = 0; from < count; from += size) {
+    const to = Math.min(from + size, count);
     const { promise, resolve, reject } = deferred<Outputs>();
     results.push(promise);
     waiters.push({
       lane: `${job.model}/${job.graph}`,
       images: to - from,
+      limit,
+      since,
       job: { ...job, input: rows(job.input, from, to) },
+      begun: Number.NaN,
+      retried: false,
       resolve,
       reject,
     });
   }
-  if (!batcher.offer(waiters)) {
-    throw new Problem(
-      'overloaded',
-      `${batcher.waiting()} images wait already and ${count} more do not fit in the queue`,
-    );
-  }
-  const abort = () => {
-    waiters.forEach(batcher.cancel);
-    rejectAll(waiters, job.signal?.reason);
-  };
-  job.signal?.addEventListener('abort', abort, { once: true });
-  dispatch();
-  try {
-    const parts = await Promise.all(results);
-    return Object.fromEntries(job.outputs.map((name) => [name, stack(parts.map((p) => p[name]))])) as unknown as Pick<
-      Outputs,
-      O
-    >;
-  } finally {
-    job.signal?.removeEventListener('abort', abort);
-    waiters.forEach(batcher.cancel);
-  }
+  return { waiters, results };
 }
 
-function post(thread: Worker, waiters: readonly Waiter[]): void {
+/** Hands a batch to a worker. What one job brought is copied, so that it is still there if the worker is lost. */
+function post(member: Member, waiters: readonly Waiter[]): void {
   const { model, graph } = waiters[0]!.job;
-  const input = owned(stack(waiters.map(({ job }) => job.input)));
+  const begun = performance.now();
+  for (const waiter of waiters) waiter.begun = begun;
+  const input = stack(waiters.map(({ job }) => job.input));
+  const own = waiters.length > 1 ? input : { ...input, data: input.data.slice() };
   const outputs = [...new Set(waiters.flatMap(({ job }) => job.outputs))];
-  thread.postMessage({ model, graph, input, outputs } satisfies Batch, [input.data.buffer as ArrayBuffer]);
+  const batch: Batch = { model, graph, input: owned(own as Tensor), outputs };
+  member.run(batch, [batch.input.data.buffer as ArrayBuffer]);
 }
 
 /** Gives each waiter its rows of a batch's outputs. */
@@ -194,6 +237,10 @@ function settle(waiters: readonly Waiter[], outputs: Partial<Outputs>): void {
   }
 }
 
-function rejectAll(waiters: readonly Waiter[], reason: unknown): void {
-  for (const { reject } of waiters) reject(reason);
+/** Notes how long a job waited until its first part was begun, and how long it took from there. */
+function tell(work: Work | undefined, waiters: readonly Waiter[]): void {
+  const end = performance.now();
+  const begun = Math.min(...waiters.map((w) => (Number.isNaN(w.begun) ? end : w.begun)));
+  work?.timeline?.add({ stage: 'queue', start: waiters[0]!.since, end: begun });
+  if (begun < end) work?.timeline?.add({ stage: 'inference', start: begun, end });
 }

@@ -50,5 +50,8 @@ export type Order = Batch | typeof STOP;
 export type Report =
   | { readonly kind: 'ready' }
   | { readonly kind: 'refused'; readonly message: string }
+  // The batch waits for its graph to be opened; it is open.
+  | { readonly kind: 'opening' }
+  | { readonly kind: 'opened' }
   | { readonly kind: 'done'; readonly outputs: Partial<Outputs> }
   | { readonly kind: 'failed'; readonly message: string; readonly untrusted: boolean };

@@ -14,7 +14,7 @@ import {
   type WorkerSettings,
 } from './protocol.js';
 import { owned } from './rows.js';
-import { SelfTestError, selfTest } from './self-test.js';
+import { SelfTestError, selfTest, warmUp } from './self-test.js';
 
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
@@ -23,46 +23,63 @@ const { models, threads, preload } = workerData as WorkerSettings;
 /** Bytes of weights up to which Φ⁻¹ is loaded at the start when that is left to us. */
 const SMALL = 64 * 2 ** 20;
 
-type Load = () => Promise<Session>;
-const graphsOf = new Map<string, Record<GraphName, Load>>();
-const opened: Session[] = [];
+/** A session that is opened when it is first asked for. */
+interface Lazy {
+  readonly session: () => Promise<Session>;
+  readonly isOpen: () => boolean;
+}
+const graphsOf = new Map<string, Record<GraphName, Lazy>>();
+const sessions: Session[] = [];
 
 async function load({ folder, manifest }: ModelSource): Promise<void> {
-  const forward = once(() => open(join(folder, 'forward.onnx')));
-  const inverse = once(async () => {
+  const forward = lazy(() => open(join(folder, 'forward.onnx')));
+  const inverse = lazy(async () => {
     const session = await open(join(folder, 'inverse.onnx'));
-    await selfTest(manifest, await forward(), session);
+    await selfTest(manifest, await forward.session(), session);
     return session;
   });
   graphsOf.set(manifest.name, { forward, inverse });
-  await forward();
+  await warmUp(manifest, await forward.session());
   const early = preload === 'both' || (preload === 'auto' && manifest.files['weights.bin'].bytes <= SMALL);
-  if (early && isInvertible(manifest)) await inverse();
+  if (early && isInvertible(manifest)) await inverse.session();
 }
 
 async function open(path: string): Promise<Session> {
   const session = await openSession(path, { threads });
-  opened.push(session);
+  sessions.push(session);
   return session;
 }
 
-/** The same promise at every call. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
+function lazy(make: () => Promise<Session>): Lazy {
+  let made: Promise<Session> | undefined;
+  let isOpen = false;
+  const session = async () => {
     made ??= make();
-    return made;
+    const opened = await made;
+    isOpen = true;
+    return opened;
   };
+  return { session, isOpen: () => isOpen };
 }
 
 async function run({ model, graph, input, outputs }: Batch): Promise<Report> {
   try {
-    const session = await graphsOf.get(model)![graph]();
+    const session = await opened(graphsOf.get(model)![graph]);
     const found = await session.run({ [graphs[graph].input]: input }, outputs);
     const own = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
     return { kind: 'done', outputs: own as Partial<Outputs> };
   } catch (error) {
     return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
+  }
+}
+
+async function opened({ session, isOpen }: Lazy): Promise<Session> {
+  if (isOpen()) return session();
+  report({ kind: 'opening' });
+  try {
+    return await session();
+  } finally {
+    report({ kind: 'opened' });
   }
 }
 
@@ -85,7 +102,7 @@ async function loadAll(): Promise<void> {
 
 async function stop(): Promise<void> {
   await loaded;
-  for (const session of opened) await session.release();
+  for (const session of sessions) await session.release();
   parentPort!.close();
 }
 

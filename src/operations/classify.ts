@@ -22,7 +22,7 @@ export async function classify(
 ): Promise<Classified> {
   const manifest = modelOf(engine, options.model);
   const { name, labels } = manifest;
-  const { topK = Math.min(DEFAULT_TOP, labels.length), invert, names, signal } = options;
+  const { topK = Math.min(DEFAULT_TOP, labels.length), invert, names, work } = options;
   if (!Number.isInteger(topK) || topK < 1 || topK > labels.length) {
     throw new Problem(
       'top-k-out-of-range',
@@ -32,9 +32,10 @@ export async function classify(
   const { pixels, prepared } = await prepareBatch(files, manifest, {
     invert,
     names,
+    work,
     maxPixels: engine.limits.maxPixels,
   });
-  const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], signal });
+  const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], work });
   const predictions = prepared.map(({ source, done }, i) => {
     const top = best(softmax(rows(logits, i, i + 1).data), labels, topK);
     return { top, image: { source, done: [...done] } };

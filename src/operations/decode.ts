@@ -1,6 +1,7 @@
 import type { Tensor } from '../../export/tensor.js';
 import { type Engine, invertibleOf } from '../inference/engine.js';
 import { checkFeatures, readTensor } from '../tensor/read.js';
+import { timed } from '../work.js';
 import type { Options } from './images.js';
 
 export interface Recovered {
@@ -15,11 +16,12 @@ export interface Recovered {
  * Recovers images from a file of features.
  * @throws Problem unknown-model, not-invertible, inverse-untrusted, and as `readTensor`, `checkFeatures` and `Run`
  */
-export async function decode(engine: Engine, file: Uint8Array, { model, signal }: Options): Promise<Recovered> {
+export async function decode(engine: Engine, file: Uint8Array, { model, work }: Options): Promise<Recovered> {
   const manifest = invertibleOf(engine, model);
-  const features = readTensor(file);
+  const features = await timed(work, 'decode', () => readTensor(file));
   checkFeatures(features, manifest.features.shape, engine.limits.maxImages);
+  work?.admit?.(features.dims[0]!);
   const outputs = ['pixels', 'image'] as const;
-  const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, signal });
+  const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, work });
   return { model: manifest.name, ...recovered };
 }

@@ -17,12 +17,13 @@ export interface Encoded {
 export async function encode(
   engine: Engine,
   files: readonly Uint8Array[],
-  { model, invert, names, signal }: ImageOptions,
+  { model, invert, names, work }: ImageOptions,
 ): Promise<Encoded> {
   const manifest = modelOf(engine, model);
   const { pixels, prepared } = await prepareBatch(files, manifest, {
     invert,
     names,
+    work,
     maxPixels: engine.limits.maxPixels,
   });
   const { features } = await engine.run({
@@ -30,7 +31,7 @@ export async function encode(
     graph: 'forward',
     input: pixels,
     outputs: ['features'],
-    signal,
+    work,
   });
   return { model: manifest.name, features, prepared };
 }

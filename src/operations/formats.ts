@@ -1,7 +1,7 @@
 import type { Chunks } from '../../export/files.js';
 import { Problem } from '../errors.js';
 import { toGif, toPng } from '../image/encode.js';
-import { toJson } from '../tensor/json.js';
+import { checkNumbers, toJson } from '../tensor/json.js';
 import { writeNpy } from '../tensor/npy.js';
 import { writeFeatures } from '../tensor/safetensors.js';
 import type { Recovered } from './decode.js';
@@ -14,7 +14,10 @@ type Writer<R> = (result: R) => Written | Promise<Written>;
 export const isBytes = (written: Written): written is Chunks => Array.isArray(written);
 
 const png = async ({ pixels }: Recovered): Promise<Chunks> => [await toPng(pixels)];
-const images = ({ model, image, pixels }: Recovered) => ({ model, image: toJson(image), pixels: toJson(pixels) });
+const images = ({ model, image, pixels }: Recovered) => {
+  checkNumbers(image.data.length + pixels.data.length);
+  return { model, image: toJson(image), pixels: toJson(pixels) };
+};
 
 /** Formats of /encode; the first is the default. */
 export const encodeFormats = {

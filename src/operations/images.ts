@@ -2,11 +2,12 @@ import type { Manifest } from '../../export/model/manifest.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
 import { type Prepared, type PrepareOptions, prepareImage } from '../image/prepare.js';
+import { timed, type Work } from '../work.js';
 
 /** Settings of every operation. */
 export interface Options {
   readonly model?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly work?: Work | undefined;
 }
 
 /** Settings of every operation on images. */
@@ -30,18 +31,20 @@ export interface PreparedBatch {
 export async function prepareBatch(
   files: readonly Uint8Array[],
   manifest: Manifest,
-  options: PrepareOptions & Pick<ImageOptions, 'names'>,
+  { work, ...options }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
 ): Promise<PreparedBatch> {
+  work?.admit?.(files.length);
   const { height, width, channels } = manifest.input;
-  const prepared: Prepared[] = [];
-  for (const [i, file] of files.entries()) {
-    const name = options.names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
-    prepared.push(await named(name, () => prepareImage(file, manifest, options)));
-  }
   const size = height * width * channels;
   const data = new Uint8Array(files.length * size);
-  prepared.forEach(({ pixels }, i) => {
-    data.set(pixels, i * size);
+  const prepared: Prepared[] = [];
+  await timed(work, 'decode', async () => {
+    for (const [i, file] of files.entries()) {
+      work?.signal?.throwIfAborted();
+      const name = options.names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
+      prepared[i] = await named(name, () => prepareImage(file, manifest, options));
+      data.set(prepared[i].pixels, i * size);
+    }
   });
   return { pixels: tensor('uint8', [files.length, height, width, channels], data), prepared };
 }

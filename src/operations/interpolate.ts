@@ -2,6 +2,7 @@ import { type Tensor, tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
 import { type Engine, invertibleOf } from '../inference/engine.js';
 import { rows } from '../inference/rows.js';
+import { admitted } from '../work.js';
 import type { Recovered } from './decode.js';
 import { encode } from './encode.js';
 import type { ImageOptions } from './images.js';
@@ -23,7 +24,7 @@ export async function interpolate(
   b: Uint8Array,
   options: InterpolateOptions,
 ): Promise<Recovered> {
-  const { steps = DEFAULT_STEPS, signal } = options;
+  const { steps = DEFAULT_STEPS, work } = options;
   const { maxSteps } = engine.limits;
   if (!Number.isInteger(steps) || steps < 2 || steps > maxSteps) {
     throw new Problem(
@@ -32,10 +33,11 @@ export async function interpolate(
     );
   }
   invertibleOf(engine, options.model);
-  const { model, features } = await encode(engine, [a, b], options);
+  work?.admit?.(2 + steps);
+  const { model, features } = await encode(engine, [a, b], { ...options, work: admitted(work) });
   const input = line(rows(features, 0, 1), rows(features, 1, 2), steps);
   const outputs = ['pixels', 'image'] as const;
-  return { model, ...(await engine.run({ model, graph: 'inverse', input, outputs, signal })) };
+  return { model, ...(await engine.run({ model, graph: 'inverse', input, outputs, work })) };
 }
 
 /** (1 − t) a + t b for evenly spaced t from 0 to 1; the ends are a and b to the last bit. */

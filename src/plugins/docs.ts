@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify';
 import { version } from '../../export/package.js';
 import { problemCodes, problems } from '../errors.js';
 import { shared } from '../schemas/common.js';
+import { docsPolicy } from './security-headers.js';
 
 declare module 'fastify' {
   interface FastifySchema {
@@ -39,11 +40,12 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
       tags: [
         { name: 'images', description: 'classify, encode, decode, interpolate' },
         { name: 'models', description: 'what can be served' },
+        { name: 'oip', description: 'Open Inference Protocol v2; its errors are {"error": "what was wrong"}' },
         { name: 'service', description: 'health and version' },
       ],
     },
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { tryItOutEnabled: true } });
+  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { tryItOutEnabled: true }, staticCSP: docsPolicy });
 }
 
 const withBody = ({ upload, ...schema }: FastifySchema = {}): FastifySchema =>

@@ -8,8 +8,12 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds after which an overloaded or starting service is worth another try. */
+/** Seconds after which another try is worth it, where nothing better is known. */
 const RETRY_AFTER = 1;
+const worthAnother: readonly ProblemCode[] = ['overloaded', 'not-ready', 'draining', 'worker-lost'];
+
+/** Addresses of the Open Inference Protocol, whose errors have a form of their own. */
+const OIP = /^\/v2(?![^/?])/;
 
 /** The framework's own errors, by its codes, in our words. */
 const frameworkErrors: Readonly<Record<string, { readonly code: ProblemCode; readonly message: string }>> = {
@@ -62,15 +66,18 @@ function explainQuery(
   return { code: parameterCodes[name] ?? 'query-invalid', message };
 }
 
-/** Sends problem details, and remembers why for the log. */
+/** Sends problem details, or what stands for them under /v2, and remembers why for the log. */
 export function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, error?: Error): FastifyReply {
   const { status } = problems[code];
   reply.request.failure = { code, ...(status >= 500 && error && !(error instanceof Problem) && { error }) };
-  if (code === 'overloaded' || code === 'not-ready') reply.header('retry-after', RETRY_AFTER);
+  const retryAfter = error instanceof Problem ? error.retryAfter : undefined;
+  if (retryAfter ?? worthAnother.includes(code)) reply.header('retry-after', retryAfter ?? RETRY_AFTER);
   // What was not read of a refused body would be taken for the next request.
   if (status === 413) reply.header('connection', 'close');
-  const body = problemDetails(code, message, reply.request.id);
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(body);
+  const details = problemDetails(code, message, reply.request.id);
+  reply.code(status).serializer(JSON.stringify);
+  if (OIP.test(reply.request.url)) return reply.type('application/json').send({ error: details.detail });
+  return reply.type('application/problem+json').send(details);
 }
 
 export const onError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -78,7 +85,10 @@ export const onError = (error: FastifyError, request: FastifyRequest, reply: Fas
   return sendProblem(reply, code, message, error);
 };
 
-/** Every error of the service as RFC 9457 problem details; a known address with another method is 405. */
+/**
+ * Every error of the service as RFC 9457 problem details, under /v2 as {"error": …}; a known address with another method
+ * is 405.
+ */
 export function installProblems(app: FastifyInstance): void {
   const routes: { method: string; address: RegExp }[] = [];
   app.addHook('onRoute', ({ method, url }) => {

@@ -4,13 +4,14 @@ import type { Tensor } from '../../export/tensor.js';
 import { type Format, isBytes, mediaTypes, type Written } from '../operations/formats.js';
 
 /** Sends a result in its format, with the model and the shape of what was computed in headers. Bytes are not copied. */
-export function sendAs(
+export async function sendAs(
   reply: FastifyReply,
   format: Format,
   model: string,
   { dims }: Tensor,
-  written: Written,
-): FastifyReply {
+  write: () => Written | Promise<Written>,
+): Promise<FastifyReply> {
+  const written = await reply.request.work.timeline.time('encode', write);
   reply.headers({ 'irevnet-model': model, 'irevnet-shape': dims.join(','), vary: 'accept' }).type(mediaTypes[format]);
   if (!isBytes(written)) return reply.send(written);
   const length = written.reduce((sum, chunk) => sum + chunk.byteLength, 0);

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import { type ProblemCode, problemDetails, problems } from '../errors.js';
@@ -10,7 +10,7 @@ const codes: Readonly<Record<string, ProblemCode>> = {
 
 /** Answers what is not HTTP, or never became a whole request, on the socket itself. */
 export function refuseOnSocket(error: ConnectionError, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || hasBegunReply(socket)) {
     socket.destroy();
     return;
   }
@@ -25,3 +25,7 @@ export function refuseOnSocket(error: ConnectionError, socket: Socket): void {
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
+
+/** What is written now would count as a part of it. Node's own handler looks at the same. */
+const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean =>
+  socket._httpMessage?.headersSent === true;

@@ -1,6 +1,6 @@
-import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
+import type { Engine } from '../inference/engine.js';
 import { type Part, readParts } from './multipart.js';
 
 /** What a route takes. */
@@ -21,37 +21,54 @@ declare module 'fastify' {
 /** What curl and other clients declare when they are told nothing. */
 const UNDECLARED = ['', 'application/octet-stream', 'application/x-www-form-urlencoded'];
 
-/** Reads forms part by part and other bodies as bytes, whatever their type; routes say with `receive` what they take. */
-export async function installUploads(app: FastifyInstance): Promise<void> {
+/** Finds files in bodies; routes say with `receive` what they take. */
+export function installUploads(app: FastifyInstance): void {
   app.decorateRequest('uploads');
-  app.removeAllContentTypeParsers();
-  await app.register(multipart, { limits: { fileSize: app.initialConfig.bodyLimit! } });
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => body);
 }
 
 /**
- * The hook of a route that takes files: fills `request.uploads`.
- * @throws Problem body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts, multipart-malformed
+ * The hooks of a route that takes files: nothing is read while there is no room for more, and then `request.uploads` is
+ * filled.
+ * @throws Problem not-ready, overloaded, body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts,
+ *   multipart-malformed
  */
-export const receive =
-  (expected: Expected) =>
-  async (request: FastifyRequest): Promise<void> => {
-    const body = (request.body ?? Buffer.alloc(0)) as Buffer;
-    const declared = request.headers['content-type'] ?? '';
-    const type = declared.split(';')[0]!.trim().toLowerCase();
-    if (type !== 'multipart/form-data') {
-      request.uploads = { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
-    } else {
-      const maxParts = Object.values(expected.fields).reduce((a, b) => a + b);
-      request.uploads = sorted(await readParts(request, maxParts), expected.fields);
-    }
-  };
+export const receive = (engine: Engine, expected: Expected) => ({
+  onRequest: async () => checkRoom(engine),
+  preValidation: async (request: FastifyRequest): Promise<void> => {
+    request.uploads = uploadsIn(request, expected);
+    const { timeline, since } = request.work;
+    timeline.add({ stage: 'read', start: since, end: performance.now() });
+  },
+});
+
+/** @throws Problem not-ready, overloaded */
+export function checkRoom({ status, admission }: Engine): void {
+  if (!status().started) throw new Problem('not-ready', 'the models are still being loaded');
+  admission.check();
+}
+
+/** The media type that a request declares, without parameters; empty when it declares none. */
+export const declaredType = ({ headers }: FastifyRequest): string =>
+  (headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
+
+/** The media type of a form with files. */
+export const FORM = 'multipart/form-data';
+
+function uploadsIn(request: FastifyRequest, expected: Expected): FastifyRequest['uploads'] {
+  const body = (request.body ?? Buffer.alloc(0)) as Buffer;
+  const type = declaredType(request);
+  if (type === FORM) return sorted(readParts(body, request.headers['content-type']!), expected.fields);
+  return { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
+}
 
 function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Array {
   const taken = raw.length > 0 && (UNDECLARED.includes(type) || raw.some((r) => matches(r, type)));
   if (!taken && (body.length > 0 || type !== '')) {
-    const types = ['multipart/form-data', ...raw].join(', ');
-    throw new Problem('unsupported-media-type', `the body is declared as ${type || 'nothing'}; expected ${types}`);
+    const types = [FORM, ...raw].join(', ');
+    throw new Problem(
+      'unsupported-media-type',
+      `the body is declared as ${type.slice(0, 100) || 'nothing'}; expected ${types}`,
+    );
   }
   if (body.length === 0) throw new Problem('body-empty', `the request has no body; expected ${described(fields)}`);
   return body;
@@ -60,7 +77,8 @@ function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Ar
 const matches = (pattern: string, type: string): boolean =>
   pattern.endsWith('/*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
 
-function sorted(parts: readonly Part[], fields: Expected['fields']): Record<string, Uint8Array[]> {
+/** Takes parts while they are wanted: the first that is not ends it, so that a form of many is not read through. */
+function sorted(parts: Iterable<Part>, fields: Expected['fields']): Record<string, Uint8Array[]> {
   const files: Record<string, Uint8Array[]> = Object.fromEntries(Object.keys(fields).map((field) => [field, []]));
   for (const { field, isFile, data } of parts) {
     const known = Object.hasOwn(files, field) ? files[field] : undefined;

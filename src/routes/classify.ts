@@ -29,8 +29,8 @@ const schema = {
 
 /** POST /classify */
 export function classifyRoute(app: App, engine: Engine): void {
-  const preValidation = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
-  app.post('/classify', { schema, preValidation }, ({ uploads, query, deadline: signal }) =>
-    classify(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', signal }),
+  const hooks = receive(engine, { fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  app.post('/classify', { schema, ...hooks }, ({ uploads, query, work }) =>
+    classify(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work }),
   );
 }

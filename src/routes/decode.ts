@@ -32,13 +32,13 @@ const schema = {
 
 /** POST /decode, and the same as POST /invert */
 export function decodeRoute(app: App, engine: Engine): void {
-  const preValidation = receive({ fields: { file: 1 }, raw: featureTypes });
+  const hooks = receive(engine, { fields: { file: 1 }, raw: featureTypes });
   for (const url of ['/decode', '/invert']) {
-    app.post(url, { schema, preValidation }, async ({ uploads, headers, query, deadline: signal }, reply) => {
+    app.post(url, { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
       const wanted = negotiate(formats, query.format, headers.accept);
-      const recovered = await decode(engine, uploads.file![0]!, { ...query, signal });
+      const recovered = await decode(engine, uploads.file![0]!, { ...query, work });
       const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
-      return sendAs(reply, format, recovered.model, recovered.image, await decodeFormats[format](recovered));
+      return sendAs(reply, format, recovered.model, recovered.image, () => decodeFormats[format](recovered));
     });
   }
 }

@@ -44,10 +44,10 @@ const schema = {
 
 /** POST /encode */
 export function encodeRoute(app: App, engine: Engine): void {
-  const preValidation = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
-  app.post('/encode', { schema, preValidation }, async ({ uploads, headers, query, deadline: signal }, reply) => {
+  const hooks = receive(engine, { fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  app.post('/encode', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'npy';
-    const encoded = await encode(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', signal });
-    return sendAs(reply, format, encoded.model, encoded.features, encodeFormats[format](encoded));
+    const encoded = await encode(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work });
+    return sendAs(reply, format, encoded.model, encoded.features, () => encodeFormats[format](encoded));
   });
 }

@@ -4,7 +4,9 @@ import { classifyRoute } from './classify.js';
 import { decodeRoute } from './decode.js';
 import { encodeRoute } from './encode.js';
 import { interpolateRoute } from './interpolate.js';
+import { metricsRoute } from './metrics.js';
 import { modelsRoute } from './models.js';
+import { oipRoutes } from './oip.js';
 import { healthzRoute, readyzRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
@@ -14,6 +16,8 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   decodeRoute,
   interpolateRoute,
   modelsRoute,
+  metricsRoute,
+  oipRoutes,
   healthzRoute,
   readyzRoute,
   versionRoute,

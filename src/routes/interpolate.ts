@@ -43,11 +43,11 @@ const schema = {
 
 /** POST /interpolate */
 export function interpolateRoute(app: App, engine: Engine): void {
-  const preValidation = receive({ fields: { a: 1, b: 1 }, raw: [] });
-  app.post('/interpolate', { schema, preValidation }, async ({ uploads, headers, query, deadline: signal }, reply) => {
+  const hooks = receive(engine, { fields: { a: 1, b: 1 }, raw: [] });
+  app.post('/interpolate', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
-    const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], signal };
+    const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], work };
     const frames = await interpolate(engine, uploads.a![0]!, uploads.b![0]!, options);
-    return sendAs(reply, format, frames.model, frames.image, await interpolateFormats[format](frames));
+    return sendAs(reply, format, frames.model, frames.image, () => interpolateFormats[format](frames));
   });
 }

@@ -11,17 +11,25 @@ const answer = (summary: string, properties: Record<string, ReturnType<typeof Ty
   response: { 200: Type.Object(properties), default: problemResponse },
 });
 
+/** @throws Problem not-ready, draining */
+export function checkReady({ status }: Engine): void {
+  const { started, up, draining } = status();
+  if (draining) throw new Problem('draining', 'the service is about to shut down');
+  if (!started) throw new Problem('not-ready', 'the models are still being loaded');
+  if (up === 0) throw new Problem('not-ready', 'the workers are being replaced');
+}
+
 /** GET /healthz: the process answers; also while a model runs. */
 export function healthzRoute(app: App): void {
   const schema = answer('Liveness', { status: Type.String() });
   app.get('/healthz', { schema }, async () => ({ status: 'ok' }));
 }
 
-/** GET /readyz: every model is loaded and has recovered its noise. */
+/** GET /readyz: every model is loaded and has recovered its noise, and the service is not about to leave. */
 export function readyzRoute(app: App, engine: Engine): void {
   const schema = answer('Readiness', { status: Type.String() });
   app.get('/readyz', { schema }, async () => {
-    if (!engine.isReady()) throw new Problem('not-ready', 'the models are still being loaded');
+    checkReady(engine);
     return { status: 'ready' };
   });
 }

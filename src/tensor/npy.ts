@@ -1,9 +1,12 @@
 import type { Chunks } from '../../export/files.js';
 import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
+import { checkShape } from './shape.js';
 
 const MAGIC = '\x93NUMPY';
 const ALIGNMENT = 64;
+/** Bytes that a header may have; NumPy writes some 120, and longer ones for records alone. */
+const HEADER_LIMIT = 65536;
 
 /** Tells the format by its first bytes. */
 export const isNpy = (bytes: Uint8Array): boolean => String.fromCharCode(...bytes.subarray(0, MAGIC.length)) === MAGIC;
@@ -31,11 +34,12 @@ interface Header {
 
 /**
  * Reads a little-endian float32 array, in C or Fortran order. It lies in the file's own memory where that is aligned.
- * @throws Problem features-malformed, features-dtype, features-byte-order, features-length
+ * @throws Problem features-malformed, features-rank, features-dtype, features-byte-order, features-length
  */
 export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
   const { descr, fortran, shape, end } = readHeader(bytes);
   checkType(descr);
+  checkShape(shape);
   const [expected, found] = [sizeOf(shape) * 4, bytes.length - end];
   if (expected !== found) {
     throw new Problem(
@@ -68,7 +72,9 @@ function readHeader(bytes: Uint8Array): Header {
     throw new Problem('features-malformed', 'the .npy file has no valid beginning');
   }
   const start = version === 1 ? 10 : 12;
-  const end = start + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true));
+  const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
+  if (length > HEADER_LIMIT) throw new Problem('features-malformed', `the .npy header claims ${length} bytes`);
+  const end = start + length;
   if (end > bytes.length) {
     throw new Problem('features-length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
   }

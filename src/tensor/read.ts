@@ -9,7 +9,10 @@ interface Reader {
   read(bytes: Uint8Array): Tensor<'float32'>;
 }
 
-const firstPrinting = (bytes: Uint8Array): number | undefined => bytes.find((b) => b > 0x20);
+/** Bytes within which JSON begins. */
+const BEGINNING = 1024;
+
+const firstPrinting = (bytes: Uint8Array): number | undefined => bytes.subarray(0, BEGINNING).find((b) => b > 0x20);
 const BRACE = 0x7b;
 const BRACKET = 0x5b;
 

@@ -1,10 +1,17 @@
 import type { Chunks } from '../../export/files.js';
-import { readSafetensors, SafetensorsError, writeSafetensors } from '../../export/safetensors.js';
+import { headerLength, readSafetensors, SafetensorsError, writeSafetensors } from '../../export/safetensors.js';
 import type { Tensor } from '../../export/tensor.js';
 import { Problem, type ProblemCode } from '../errors.js';
+import { checkShape } from './shape.js';
 
 /** The name under which features are written and looked for. */
 const NAME = 'features';
+
+/** Bytes that the header of an upload may have; one that describes features has some hundred. */
+const HEADER_LIMIT = 65536;
+
+/** Characters of a name, and of what is wrong with a file, that an error repeats. */
+const [NAME_SHOWN, REASON_SHOWN] = [64, 200];
 
 const codes: Record<SafetensorsError['problem'], ProblemCode> = {
   truncated: 'features-length',
@@ -19,17 +26,25 @@ export const writeFeatures = (features: Tensor<'float32'>, metadata: Record<stri
 
 /**
  * Reads the tensor "features", or the only one.
- * @throws Problem features-name, features-malformed, features-dtype, features-length
+ * @throws Problem features-name, features-malformed, features-rank, features-dtype, features-length
  */
 export function readFeatures(bytes: Uint8Array): Tensor<'float32'> {
-  const { tensors } = explained(() => readSafetensors(bytes));
+  const { tensors } = explained(() => {
+    const length = headerLength(bytes, bytes.length);
+    if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header has ${length} bytes`);
+    return readSafetensors(bytes);
+  });
   const tensor = tensors.get(NAME) ?? (tensors.size === 1 ? [...tensors.values()][0] : undefined);
   if (!tensor) {
-    const names = [...tensors.keys()].slice(0, 5).join(', ') || 'none';
+    const names =
+      Array.from(tensors.keys(), (name) => name.slice(0, NAME_SHOWN))
+        .slice(0, 5)
+        .join(', ') || 'none';
     throw new Problem('features-name', `expected a tensor named "${NAME}" in the safetensors file; it has: ${names}`);
   }
   if (tensor.type !== 'float32')
     throw new Problem('features-dtype', `the tensor is ${tensor.type}; expected float32 (F32)`);
+  checkShape(tensor.dims);
   return tensor as Tensor<'float32'>;
 }
 
@@ -38,6 +53,7 @@ function explained<T>(read: () => T): T {
     return read();
   } catch (error) {
     if (!(error instanceof SafetensorsError)) throw error;
-    throw new Problem(codes[error.problem], `the safetensors file cannot be read: ${error.message}`, { cause: error });
+    const reason = error.message.slice(0, REASON_SHOWN);
+    throw new Problem(codes[error.problem], `the safetensors file cannot be read: ${reason}`, { cause: error });
   }
 }

@@ -8,6 +8,7 @@ import { seeded } from '../../export/random.js';
 import { type App, buildApp } from '../../src/app.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { type Engine, openEngine } from '../../src/inference/engine.js';
+import { createMetrics } from '../../src/metrics/metrics.js';
 import { randomParameters } from './graph.js';
 
 export interface TestService {
@@ -16,10 +17,14 @@ export interface TestService {
 }
 
 /** The whole service on real models, without a socket; ends with the test. */
-export async function service(t: Test, settings: Partial<Config> = {}): Promise<TestService> {
+export async function service(
+  t: Test,
+  settings: Partial<Config> = {},
+  metrics = createMetrics(),
+): Promise<TestService> {
   const config = { ...readConfig({}, {}), threads: 2, ...settings };
-  const engine = await openEngine(config);
-  const app = await buildApp(config, engine, pino({ level: 'silent' }));
+  const engine = await openEngine(config, { observer: metrics.observer });
+  const app = await buildApp(config, engine, pino({ level: 'silent' }), metrics);
   t.teardown(async () => {
     await app.close();
     await engine.close();

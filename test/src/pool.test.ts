@@ -1,41 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import type { Manifest } from '../../export/model/manifest.js';
 import { noiseImages } from '../../export/model/noise.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { readConfig } from '../../src/config.js';
+import { createAdmission } from '../../src/inference/admission.js';
+import { arrange, batchLimit } from '../../src/inference/arrange.js';
 import { createBatcher } from '../../src/inference/batcher.js';
-import { type Engine, openEngine } from '../../src/inference/engine.js';
+import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
 import { rows } from '../../src/inference/rows.js';
+import { mortal } from '../helpers/mortal.js';
 
-const job = (lane: string, images: number, name = '') => ({ lane, images, name });
+const job = (lane: string, images: number, since: number, limit = 4) => ({ lane, images, limit, since });
+type Job = ReturnType<typeof job>;
+const times = (jobs: readonly Job[]) => jobs.map(({ since }) => since);
 
 t.test('the batcher takes the oldest lane, in order, as many as fit', async (t) => {
-  const batcher = createBatcher<ReturnType<typeof job>>({ maxBatch: 4, maxQueue: 10 });
-  t.same(batcher.take(), [], 'nothing waits');
-  batcher.offer([job('a', 2, '1'), job('b', 1, '2'), job('a', 1, '3'), job('a', 2, '4'), job('a', 1, '5')]);
+  const batcher = createBatcher<Job>();
+  t.same(batcher.take(0), [], 'nothing waits');
+  batcher.add([job('a', 2, 1), job('b', 1, 2), job('a', 1, 3), job('a', 2, 4), job('a', 1, 5)]);
   t.equal(batcher.waiting(), 7);
-  const names = () => batcher.take().map(({ name }) => name);
-  t.same(names(), ['1', '3'], 'the fourth does not fit, and is not overtaken');
-  t.same(names(), ['2']);
-  t.same(names(), ['4', '5']);
-  t.same(names(), []);
+  t.same(times(batcher.take(9)), [1, 3], 'the fourth does not fit, and is not overtaken');
+  t.same(times(batcher.take(9)), [2]);
+  t.same(times(batcher.take(9)), [4, 5]);
+  t.same(times(batcher.take(9)), []);
   t.equal(batcher.waiting(), 0);
+  batcher.add([job('a', 9, 6), job('a', 1, 7)]);
+  t.same(times(batcher.take(9)), [6], 'a job above the limit runs alone');
 });
 
-t.test('the batcher refuses what does not fit in the queue, as a whole', async (t) => {
-  const batcher = createBatcher<ReturnType<typeof job>>({ maxBatch: 4, maxQueue: 5 });
-  t.ok(batcher.offer([job('a', 4), job('a', 4)]), 'an empty queue takes any job');
-  t.notOk(batcher.offer([job('b', 1)]));
-  const [first] = batcher.take();
-  const late = job('b', 1);
-  t.ok(batcher.offer([late]));
-  batcher.cancel(late);
-  batcher.cancel(late);
-  batcher.cancel(first!);
-  t.equal(batcher.waiting(), 4);
+t.test('the batcher forgets what is cancelled, once; what is put back comes first', async (t) => {
+  const batcher = createBatcher<Job>();
+  const jobs = [job('a', 4, 1), job('a', 1, 2), job('a', 1, 3)];
+  batcher.add(jobs);
+  const first = batcher.take(9);
+  for (const gone of [jobs[1]!, jobs[1]!, first[0]!]) batcher.cancel(gone);
+  t.equal(batcher.waiting(), 1);
+  batcher.putBack(first);
+  t.equal(batcher.waiting(), 5);
+  t.same(times(batcher.take(9)), [1]);
+  t.same(times(batcher.take(9)), [3]);
 });
 
-const open = async (t: Test, settings = {}): Promise<Engine> => {
-  const engine = await openEngine({ ...readConfig({}, {}), threads: 1, ...settings });
+t.test('with a delay, a batch is given when it is full or its time has come', async (t) => {
+  const batcher = createBatcher<Job>(10);
+  t.equal(batcher.due(), undefined);
+  batcher.add([job('a', 2, 100), job('b', 1, 101)]);
+  t.same(batcher.take(105), []);
+  t.equal(batcher.due(), 110);
+  batcher.add([job('b', 3, 106)]);
+  t.same(times(batcher.take(107)), [101, 106], 'a full lane does not wait for an older one');
+  t.same(times(batcher.take(110)), [100]);
+});
+
+t.test('admission counts what is inside, and says when there should be room', async (t) => {
+  let clock = 0;
+  const admission = createAdmission(4, () => clock);
+  const out = admission.enter(6);
+  t.equal(admission.inside(), 6, 'an empty house takes anyone');
+  t.throws(() => admission.check(), { code: 'overloaded', retryAfter: 1 });
+  clock = 2000;
+  out();
+  out();
+  t.equal(admission.inside(), 0);
+  admission.check();
+  const outs = [1, 1, 1, 1].map((n) => admission.enter(n));
+  t.throws(() => admission.enter(1), {
+    code: 'overloaded',
+    message: '4 images are under way, and 1 more do not fit into 4',
+  });
+  clock = 3000;
+  outs[0]!();
+  t.throws(() => admission.enter(2), { code: 'overloaded', retryAfter: 1 }, 'seven images in two seconds');
+  clock = 63_000;
+  outs[1]!();
+  t.throws(() => admission.enter(3), { code: 'overloaded', retryAfter: 20 }, 'two inside, one gone in ten seconds');
+});
+
+t.test('workers and threads follow the aim, the cores and the memory', async (t) => {
+  const bytes = 100e6;
+  const files = { 'weights.bin': { bytes }, 'inverse.onnx': {} };
+  const models = [{ folder: '', manifest: { files } as unknown as Manifest }];
+  const chosen = (optimize: 'throughput' | 'latency', cores: number, memory = 64e9, workers = 0, threads = 0) =>
+    arrange({ optimize, workers, threads }, models, { cores, memory });
+  t.same(chosen('throughput', 2), { workers: 2, threads: 1 });
+  t.same(chosen('latency', 2), { workers: 1, threads: 2 });
+  t.same(chosen('throughput', 32), { workers: 8, threads: 4 });
+  t.same(chosen('throughput', 4, 2e9), { workers: 2, threads: 2 }, 'memory for two');
+  t.same(chosen('throughput', 4, 1e8), { workers: 1, threads: 4 }, 'there is always one');
+  t.same(chosen('throughput', 4, 64e9, 3, 5), { workers: 3, threads: 5 }, 'what is given is taken');
+  const input = (size: number) => ({ input: { height: size, width: size, channels: 3 as const, mean: [0], std: [1] } });
+  t.same(
+    [28, 32, 64, 224, 299].map((size) => batchLimit(0, input(size))),
+    [64, 64, 16, 1, 1],
+  );
+  t.equal(batchLimit(7, input(224)), 7);
+});
+
+const open = async (t: Test, settings = {}, options: EngineOptions = {}): Promise<Engine> => {
+  const engine = await openEngine({ ...readConfig({}, {}), threads: 1, ...settings }, options);
   t.teardown(engine.close);
   return engine;
 };
@@ -46,7 +109,7 @@ const noise = (count: number, seed: number): Tensor<'uint8'> => {
 };
 
 const encode = (engine: Engine, input: Tensor, signal?: AbortSignal) =>
-  engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], signal });
+  engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], work: { signal } });
 
 t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => {
   const engine = await open(t, { workers: 2, maxBatch: 3 });
@@ -65,17 +128,56 @@ t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => 
   t.equal(half.data.length, 2 * 784, 'a shared buffer is not given away');
 });
 
-t.test('too much at once is refused; what is abandoned is dropped', async (t) => {
-  const engine = await open(t, { maxBatch: 1, maxQueue: 4 });
-  const first = encode(engine, noise(6, 1));
-  await t.rejects(encode(engine, noise(1, 2)), { name: 'Problem', code: 'overloaded' });
-  t.same((await first).features.dims, [6, 256, 2, 2]);
+t.test('what is abandoned is dropped', async (t) => {
+  const engine = await open(t, { maxBatch: 1 });
   const gone = new AbortController();
   const dropped = encode(engine, noise(3, 3), gone.signal);
   gone.abort(new Error('gone'));
   await t.rejects(dropped, { message: 'gone' });
+  t.equal(engine.status().waiting, 0);
   await t.rejects(encode(engine, noise(1, 3), gone.signal), { message: 'gone' });
   t.same((await encode(engine, noise(2, 4))).features.dims, [2, 256, 2, 2], 'and the rest goes on');
+});
+
+t.test('a worker that dies or hangs is replaced, and its jobs are done by another', async (t) => {
+  for (const [fate, settings] of Object.entries({ dies: {}, hangs: { hangTimeout: 1 } })) {
+    const lost: string[] = [];
+    const spawn = mortal([fate]);
+    const engine = await open(
+      t,
+      { workers: 2, maxBatch: 1, ...settings },
+      { spawn, observer: { lost: (why) => lost.push(why) } },
+    );
+    await engine.ready;
+    const results = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => encode(engine, noise(1, seed))));
+    const again = await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => encode(engine, noise(1, seed))));
+    for (const [i, { features }] of results.entries())
+      t.same(features.data, again[i]!.features.data, `${fate}: job ${i}`);
+    t.same(lost, [fate === 'dies' ? 'died' : 'hung']);
+    while (engine.status().up < 2) await sleep(20);
+    t.match(engine.status(), { started: true, up: 2, waiting: 0, hung: fate === 'dies' ? 0 : 1 });
+  }
+});
+
+t.test('a job over which two workers die is given up, and takes no other along', async (t) => {
+  const engine = await open(t, { workers: 1 }, { spawn: mortal(['dies', 'dies']) });
+  await engine.ready;
+  const [first, ...others] = await Promise.allSettled([
+    encode(engine, noise(1, 1)),
+    encode(engine, noise(1, 2)),
+    encode(engine, noise(1, 3)),
+  ]);
+  t.match(first, { status: 'rejected', reason: { code: 'worker-lost' } });
+  for (const other of others) t.match(other, { status: 'fulfilled' });
+});
+
+t.test('a worker that does not come up again is tried again, ever more slowly', async (t) => {
+  const engine = await open(t, { workers: 1 }, { spawn: mortal(['dies', 'stays down', 'stays down']) });
+  await engine.ready;
+  const waiting = encode(engine, noise(1, 1));
+  while (engine.status().up > 0) await sleep(5);
+  t.ok(engine.status().started, 'requests may wait');
+  t.same((await waiting).features.dims, [1, 256, 2, 2]);
 });
 
 t.test('a job that a graph does not take fails alone', async (t) => {
@@ -87,5 +189,5 @@ t.test('a job that a graph does not take fails alone', async (t) => {
 t.test('closing at once, while models load, ends the threads in order', async (t) => {
   const engine = await openEngine(readConfig({}, {}));
   await engine.close();
-  t.notOk(engine.isReady());
+  t.notOk(engine.status().started);
 });

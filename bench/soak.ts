@@ -1,0 +1,125 @@
+import { open, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Pool } from 'undici';
+import { packagePath } from '../export/package.js';
+import { seeded } from '../export/random.js';
+import { inferenceRequests } from './inference.js';
+import { above0, wholeNumber } from './numbers.js';
+import { fashionImages } from './pictures.js';
+import { startServer } from './server.js';
+import { drawKind, kinds, known, type Surroundings } from './soak/kinds.js';
+import { rounded, trend } from './statistics.js';
+import { createCounts } from './table.js';
+
+// Everything that the service does, mixed with everything that clients do wrong, for a long time at a moderate rate: is
+// every answer the right one, and does the memory stay?
+
+/** Requests a second, and requests under way at most. */
+const RATE = 15;
+const CAP = 64;
+const SAMPLE_MS = 1000;
+/** Unexpected answers that are shown. */
+const SHOWN = 20;
+
+interface Sample {
+  readonly seconds: number;
+  readonly megabytes: number;
+  readonly answered: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    log: { type: 'string' },
+  },
+});
+const minutes = above0('minutes', values.minutes!);
+const seed = wholeNumber('seed', values.seed!);
+const log = values.log === undefined ? undefined : await open(values.log, 'w');
+const counts = createCounts();
+const unexpected: string[] = [];
+const samples: Sample[] = [];
+let answered = 0;
+
+const server = await startServer(['--log-level', 'error'], 1);
+let alive = true;
+server.ended.then(() => {
+  alive = false;
+});
+const pool = new Pool(server.base, { connections: CAP });
+try {
+  const around: Surroundings = {
+    pool,
+    port: server.port,
+    images: await known(pool, await fashionImages()),
+    photograph: await readFile(packagePath('test', 'data', 'images', 'boot-on-white.jpg')),
+    inference: await inferenceRequests(server.base, 'fashion-mnist'),
+  };
+  const start = performance.now();
+  const end = start + minutes * 60_000;
+  await Promise.all([sendUntil(end, around), sampleUntil(start, end)]);
+} finally {
+  await pool.destroy();
+  const code = await server.stop();
+  if (code !== 0) unexpected.push(`the service ended with ${code}`);
+  await log?.close();
+}
+process.stdout.write(`${counts}\n\n${answered} answers, ${unexpected.length} unexpected\n`);
+for (const line of unexpected.slice(0, SHOWN)) process.stdout.write(`  ${line}\n`);
+process.stdout.write(`${memory()}\n`);
+process.exitCode = unexpected.length === 0 ? 0 : 1;
+
+/** Sends requests at fixed times, each of a kind that is drawn. */
+async function sendUntil(end: number, around: Surroundings): Promise<void> {
+  const under = new Set<Promise<void>>();
+  const start = performance.now();
+  for (let number = 0; alive; number++) {
+    const due = start + (number * 1000) / RATE;
+    if (due >= end) break;
+    await sleep(Math.max(0, due - performance.now()));
+    if (under.size >= CAP) await Promise.race(under);
+    const task = sendOne(number, around).finally(() => under.delete(task));
+    under.add(task);
+  }
+  await Promise.all(under);
+}
+
+async function sendOne(number: number, around: Surroundings): Promise<void> {
+  const random = seeded(seed, number);
+  const kind = drawKind(random);
+  const { status, wrong } = await kinds[kind]!.run(around, random).catch((error: Error) => ({
+    status: 'failed',
+    wrong: error.message,
+  }));
+  counts.add(kind, status);
+  answered++;
+  if (wrong !== undefined) unexpected.push(`request ${number}, ${kind}, ${status}: ${wrong}`);
+}
+
+/** Notes the memory of the service from time to time. */
+async function sampleUntil(start: number, end: number): Promise<void> {
+  while (alive && performance.now() < end) {
+    const seconds = (performance.now() - start) / 1000;
+    const sample = { seconds, megabytes: (await server.rss()) / 1e6, answered };
+    samples.push(sample);
+    await log?.write(`${JSON.stringify(sample)}\n`);
+    await sleep(SAMPLE_MS);
+  }
+}
+
+/** How the memory changed after the first third, in which the service takes what it needs. */
+function memory(): string {
+  const settled = samples.slice(Math.floor(samples.length / 3));
+  const [first, last] = [settled[0]!, settled.at(-1)!];
+  const { slope, standardError, from, to } = trend(
+    settled.map(({ seconds }) => seconds / 3600),
+    settled.map(({ megabytes }) => megabytes),
+  );
+  const zero = from <= 0 && to >= 0 ? 'zero is inside' : 'zero is outside';
+  const [shown, error, least, most] = [slope, standardError, from, to].map(rounded);
+  const interval = `95% interval ${least} to ${most}: ${zero}`;
+  const between = `${Math.round(first.megabytes)} MB after ${Math.round(first.seconds)} s, ${Math.round(last.megabytes)} MB after ${Math.round(last.seconds)} s`;
+  return `memory: ${between}; slope ${shown} MB/h (standard error ${error}, ${interval})`;
+}

@@ -1,0 +1,49 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { isInvertible, type Manifest } from '../../export/model/manifest.js';
+import type { Config } from '../config.js';
+import type { ModelSource } from './protocol.js';
+
+/** More workers than this gain little, and each holds every model: further cores go into threads. */
+const MOST_WORKERS = 8;
+/** Pixels of the inputs of a batch beyond which a larger one is not faster (measured: `npm run bench -- ceiling`). */
+const BATCH_PIXELS = 2 ** 16;
+const MOST_IMAGES = 64;
+
+export interface Machine {
+  readonly cores: number;
+  /** Bytes. */
+  readonly memory: number;
+}
+
+export interface Arrangement {
+  readonly workers: number;
+  /** Of each worker. */
+  readonly threads: number;
+}
+
+/** The cores and the memory that this process may use. */
+export function thisMachine(): Machine {
+  const limit = process.constrainedMemory() ?? 0;
+  return { cores: availableParallelism(), memory: limit > 0 ? Math.min(limit, totalmem()) : totalmem() };
+}
+
+/**
+ * Workers and threads for a machine, as far as they are not given. throughput: a worker a core, as far as half of the
+ * memory holds the weights of their graphs twice; latency: one worker on all cores.
+ */
+export function arrange(
+  { optimize, workers: given, threads }: Pick<Config, 'optimize' | 'workers' | 'threads'>,
+  models: readonly ModelSource[],
+  { cores, memory }: Machine = thisMachine(),
+): Arrangement {
+  const weights = models.reduce((sum, { manifest }) => sum + bytesOf(manifest), 0);
+  const fitting = Math.max(1, Math.floor(memory / 2 / (2 * weights)));
+  const workers = given || (optimize === 'latency' ? 1 : Math.min(cores, fitting, MOST_WORKERS));
+  return { workers, threads: threads || Math.max(1, Math.floor(cores / workers)) };
+}
+
+const bytesOf = (manifest: Manifest): number => manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);
+
+/** Images in a batch of a model: as given, or as many as the model gains by. */
+export const batchLimit = (given: number, { input }: Pick<Manifest, 'input'>): number =>
+  given || Math.min(MOST_IMAGES, Math.max(1, Math.floor(BATCH_PIXELS / (input.height * input.width))));

@@ -1,0 +1,23 @@
+import type { FastifyInstance } from 'fastify';
+import type { Metrics } from '../metrics/metrics.js';
+import { durations } from '../work.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: Metrics;
+  }
+}
+
+/** Counts every request. */
+export function installMetrics(app: FastifyInstance, metrics: Metrics): void {
+  app.decorate('metrics', metrics);
+  app.eachRequest((request) => {
+    const counted = metrics.begin();
+    return ({ status, start, end }) => {
+      const { method, routeOptions, work, failure } = request;
+      const stages = work ? durations(work.timeline) : {};
+      counted({ route: routeOptions.url, method, status, ms: end - start, stages });
+      if (failure) metrics.rejected(failure.code);
+    };
+  });
+}
