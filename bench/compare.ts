@@ -55,10 +55,9 @@ async function startBaselines(settings: string): Promise<Baseline[]> {
     [1, 40],
     [1, cores],
     [cores, 40],
-    [cores, 1],
   ]) {
     const script = packagePath('bench', 'fastapi_server.py');
-    const server = await startProcess(python, (port) => [script, settings, `${port}`, `${threads}`, `${atOnce}`]);
+    const server = await startProcess(python, (port) => ['-B', script, settings, `${port}`, `${threads}`, `${atOnce}`]);
     for (const form of [false, true]) baselines.push({ server, threads: threads!, atOnce: atOnce!, form });
   }
   return baselines;

@@ -7,7 +7,11 @@ default is 40. uvicorn takes uvloop and httptools where they are installed.
 """
 import io
 import json
+import os
 import sys
+
+# Else the threads of OpenMP and of BLAS get in each other's way (see irevnet_torch.py); read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import anyio.to_thread
 import numpy as np

@@ -16,9 +16,10 @@ import { createCounts } from './table.js';
 // gives the same requests.
 
 const CONNECTIONS = 8;
-/** Requests after which the memory is taken for what the service needs, and seconds of rest before it is measured. */
+/** Requests after which the memory is taken for what the service needs. */
 const WARM_UP = 800;
-const REST = 15;
+/** Seconds of rest before memory is measured: V8 gives back what it does not need only when nothing happens for a while. */
+const REST = 45;
 /** How much of its memory the service may have gained in the end. */
 const GROWTH = 1.1;
 /** Seconds after which the service gives a request up, and after which we do. */
@@ -92,6 +93,7 @@ async function sendAll(seeds: Seeds, from: number, to: number, deadline: number)
 function mistakeOf({ whole }: Case, { status, type, body, hung }: Reply): string | undefined {
   if (hung) return 'no answer in time';
   if (status === undefined) return whole ? 'no answer' : undefined;
+  if (status === 408 && whole) return 'status 408, though all of the request was sent';
   if (status >= 500) return `status ${status}: ${body.toString('latin1').slice(0, 300)}`;
   if (status < 400 || body.length === 0) return undefined;
   return type.endsWith('json') && isJson(body) ? undefined : `status ${status} without a reason that can be read`;

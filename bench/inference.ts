@@ -8,39 +8,54 @@ interface Described {
   readonly shape: readonly number[];
 }
 
-/** Bytes of an element. */
-const widths: Readonly<Record<string, number>> = { UINT8: 1, INT8: 1, INT32: 4, INT64: 8, FP32: 4 };
-
-/** Requests to infer by the Open Inference Protocol, as JSON and with binary data; the image is grey. */
-export interface InferenceRequests {
-  readonly json: Request;
-  readonly binary: Request;
+interface Metadata {
+  readonly inputs: readonly [Described];
+  readonly outputs: readonly Described[];
 }
 
-/** Built from what the service says of the model, in batches of one. @throws Error when it does not say it */
+/** Requests to infer by the Open Inference Protocol. */
+export interface InferenceRequests {
+  /** With numbers in JSON. */
+  readonly json: readonly Request[];
+  /** With the bytes of tensors behind the JSON, in both directions. */
+  readonly binary: readonly Request[];
+}
+
+/** For Φ and Φ⁻¹ of a model, with one image, from what the service says of them. */
 export async function inferenceRequests(base: string, model: string): Promise<InferenceRequests> {
-  const reply = await fetch(`${base}/v2/models/${model}`);
-  if (!reply.ok) throw new Error(`GET /v2/models/${model} answers ${reply.status}`);
-  const { inputs } = (await reply.json()) as { inputs: readonly [Described] };
-  const { name, datatype, shape } = inputs[0];
-  const dims = shape.map((size) => (size < 0 ? 1 : size));
-  const size = sizeOf(dims);
-  const path = `/v2/models/${model}/infer`;
-  const input = { name, datatype, shape: dims };
-  const asked = { id: 'a', inputs: [{ ...input, data: Array.from({ length: size }, (_, i) => i % 256) }] };
-  const bytes = size * widths[datatype]!;
-  const head = Buffer.from(
-    JSON.stringify({
-      inputs: [{ ...input, parameters: { binary_data_size: bytes } }],
-      parameters: { binary_data_output: true },
-    }),
-  );
-  return {
-    json: { path, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(asked)) },
-    binary: {
-      path,
-      headers: { 'content-type': 'application/octet-stream', 'inference-header-content-length': `${head.length}` },
-      body: Buffer.concat([head, Buffer.alloc(bytes, 7)]),
-    },
+  const served = await Promise.all([model, `${model}-inverse`].map((name) => describedBy(base, name)));
+  return { json: served.map(jsonRequest), binary: served.map(binaryRequest) };
+}
+
+async function describedBy(base: string, name: string): Promise<Metadata & { readonly path: string }> {
+  const reply = await fetch(`${base}/v2/models/${name}`);
+  if (!reply.ok) throw new Error(`GET /v2/models/${name} answers ${reply.status}`);
+  return { ...((await reply.json()) as Metadata), path: `/v2/models/${name}/infer` };
+}
+
+const inputOf = ({ inputs: [{ name, datatype, shape }] }: Metadata) => ({
+  name,
+  datatype,
+  shape: shape.map((size) => Math.max(1, size)),
+});
+
+function jsonRequest({ path, ...metadata }: Awaited<ReturnType<typeof describedBy>>): Request {
+  const input = inputOf(metadata);
+  const data = Array.from({ length: sizeOf(input.shape) }, (_, i) => (i % 8) / (input.datatype === 'FP32' ? 4 : 1));
+  const outputs = metadata.outputs.map(({ name }) => ({ name, parameters: { binary_data: false } }));
+  const body = Buffer.from(JSON.stringify({ id: 'a', inputs: [{ ...input, data }], outputs }));
+  return { path, headers: { 'content-type': 'application/json' }, body };
+}
+
+function binaryRequest({ path, ...metadata }: Awaited<ReturnType<typeof describedBy>>): Request {
+  const input = inputOf(metadata);
+  const data = Buffer.alloc(sizeOf(input.shape) * (input.datatype === 'FP32' ? 4 : 1), 7);
+  const parameters = { binary_data_size: data.length };
+  const asked = { inputs: [{ ...input, parameters }], parameters: { binary_data_output: true } };
+  const head = Buffer.from(JSON.stringify(asked));
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'inference-header-content-length': `${head.length}`,
   };
+  return { path, headers, body: Buffer.concat([head, data]) };
 }

@@ -46,7 +46,7 @@ export function leastSquares(x: readonly number[], y: readonly number[]): Line {
 }
 
 /** Blocks of neighbouring points, and the 97.5% quantile of Student's t with two degrees of freedom fewer. */
-const BLOCKS = { count: 20, t: 2.101 };
+const BLOCKS = { count: 10, t: 2.306 };
 
 /**
  * The slope of points in the order of x, with an interval that holds it in 95 of 100 cases. Neighbouring points are alike

@@ -163,7 +163,7 @@ const multiplyAdds = ({ outputs }: Graph): number =>
 
 /** PyTorch; it stays up, so that rounds can take turns. */
 async function openTorch(settings: string) {
-  const child = spawn(python, [packagePath('bench', 'throughput.py'), settings], {
+  const child = spawn(python, ['-B', packagePath('bench', 'throughput.py'), settings], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   await once(child, 'spawn');

@@ -83,7 +83,7 @@ export async function buildApp(
   await installRateLimit(app, config.rateLimit);
   installProblems(app);
   installBodies(app, config.maxBuffer);
-  installUploads(app);
+  await installUploads(app);
   await installDocs(app);
   for (const route of routes) route(app, engine);
   return app;

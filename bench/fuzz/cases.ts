@@ -4,6 +4,7 @@ import type { Request } from '../load.js';
 import { form } from './forms.js';
 import { chunked, type Headers, requestOf } from './http.js';
 import { between, chance, mutate, pick } from './mutate.js';
+import { damagedPng, isPng } from './png.js';
 
 /** What requests are made from. */
 export interface Seeds {
@@ -30,6 +31,9 @@ const post = (path: string, type: string, body: Uint8Array, headers: Headers = [
 
 const mutated = (random: Random, seeds: readonly Buffer[]): Buffer =>
   mutate(pick(random, seeds), random, pick(random, seeds));
+
+const mutatedImage = (random: Random, seeds: readonly Buffer[]): Buffer =>
+  chance(random, 0.2) ? damagedPng(pick(random, seeds.filter(isPng)), random) : mutated(random, seeds);
 
 const imagePaths = ['/classify', '/classify?topK=10', '/encode', '/encode?format=json', '/encode?invert=yes'];
 const featurePaths = ['/decode', '/decode?format=npy', '/decode?format=json', '/invert?format=png'];
@@ -135,12 +139,12 @@ function head(random: Random, { images }: Seeds): Buffer {
 }
 
 function inference(random: Random, { inference: { json, binary } }: Seeds): Buffer {
-  const { path, headers, body } = pick<Request>(random, [json, binary]);
+  const { path, headers, body } = pick<Request>(random, [...json, ...binary]);
   const changed = Object.entries(headers!).map(([name, value]) => {
     const length = pick(random, ['0', '-1', '1', '99999999', '1e3', value.slice(1), `${value}0`, '9'.repeat(30)]);
     return [name, name.endsWith('length') && chance(random, 0.3) ? length : value] as const;
   });
-  return requestOf('POST', path, changed, chance(random, 0.9) ? mutate(body!, random, json.body) : body!);
+  return requestOf('POST', path, changed, chance(random, 0.9) ? mutate(body!, random, pick(random, json).body) : body!);
 }
 
 /** Every kind of request, and how often it comes among the others. */
@@ -151,7 +155,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       bytes: post(
         pick(random, imagePaths),
         chance(random, 0.9) ? 'image/png' : pick(random, types),
-        mutated(random, images),
+        mutatedImage(random, images),
       ),
     }),
   },
@@ -164,7 +168,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   'form of images': {
     weight: 3,
     make: (random, { images }) => {
-      const image = () => (chance(random, 0.3) ? mutated(random, images) : pick(random, images));
+      const image = () => (chance(random, 0.3) ? mutatedImage(random, images) : pick(random, images));
       const files = Array.from({ length: between(random, 1, 5) }, () => ['file', image()] as const);
       const { type, body } = form(random, files);
       return { bytes: post(pick(random, imagePaths), type, body) };
@@ -173,7 +177,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   'form of two': {
     weight: 2,
     make: (random, { images, features }) => {
-      const [a, b] = [mutated(random, images), pick(random, images)];
+      const [a, b] = [mutatedImage(random, images), pick(random, images)];
       const { type, body } = chance(random, 0.8)
         ? form(random, [
             ['a', chance(random, 0.5) ? a : b],

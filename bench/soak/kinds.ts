@@ -98,6 +98,8 @@ async function interpolation({ pool, images }: Surroundings, random: Random): Pr
   });
 }
 
+const infer = async (pool: Pool, request: Request) => expected(await ask(pool, request), 200);
+
 const addresses = ['/models', '/models/fashion-mnist', '/healthz', '/readyz', '/version', '/docs/json', '/metrics'];
 
 /** Requests that are refused, and how. */
@@ -161,8 +163,8 @@ export const kinds: Readonly<Record<string, Kind>> = {
     weight: 3,
     run: async ({ pool }, random) => expected(await ask(pool, { method: 'GET', path: pick(random, addresses) }), 200),
   },
-  'infer, JSON': { weight: 3, run: async ({ pool, inference }) => expected(await ask(pool, inference.json), 200) },
-  'infer, binary': { weight: 3, run: async ({ pool, inference }) => expected(await ask(pool, inference.binary), 200) },
+  'infer, JSON': { weight: 3, run: ({ pool, inference }, random) => infer(pool, pick(random, inference.json)) },
+  'infer, binary': { weight: 3, run: ({ pool, inference }, random) => infer(pool, pick(random, inference.binary)) },
   'mistake of the client': {
     weight: 6,
     async run(around, random) {

@@ -12,7 +12,7 @@ const FRAME = 12;
 const CHANNELS: Readonly<Record<number, 1 | 3>> = { 0: 1, 2: 3 };
 /** Chunks that do not change what is seen; PNG (third edition), section 11.3. */
 const IGNORED = new Set(['tEXt', 'iTXt', 'zTXt', 'tIME', 'pHYs']);
-/** Bytes of an uncompressed image that may be read in the thread that answers requests. */
+/** Bytes of a file, and of the image in it, that may be read in the thread that answers requests. */
 const SMALL = 2 ** 16;
 
 interface Plain {
@@ -27,6 +27,7 @@ export function readPlainPng(
   file: Uint8Array,
   wanted: { readonly width: number; readonly height: number },
 ): Picture | undefined {
+  if (file.length > SMALL) return undefined;
   const plain = readChunks(Buffer.from(file.buffer, file.byteOffset, file.byteLength));
   if (plain?.width !== wanted.width || plain.height !== wanted.height) return undefined;
   const { width, height, channels } = plain;

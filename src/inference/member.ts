@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { type Deferred, deferred } from './deferred.js';
 import { type Batch, type Order, type Report, STOP, type WorkerSettings } from './protocol.js';
 
 /** Why a worker was replaced. */
@@ -37,7 +38,10 @@ const PAUSE = { first: 100, longest: 30_000 };
 
 interface Thread {
   readonly worker: Worker;
+  /** Its thread has ended. */
   readonly left: Promise<void>;
+  /** It has ended, or is given up. */
+  readonly over: Deferred<void>;
   state: 'loading' | 'free' | 'busy' | 'gone';
 }
 
@@ -73,14 +77,15 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
     if (from.state === 'gone') return;
     clearTimeout(watchdog);
     from.state = 'gone';
-    if (closing) return;
-    // Native code cannot be interrupted (ending the thread would end the process): if it ever returns, it finds this order.
-    from.worker.postMessage(STOP satisfies Order);
-    from.worker.unref();
+    from.over.resolve();
     if (why === 'hung') {
       hung++;
       from.left.then(() => hung--);
     }
+    if (closing) return;
+    // Native code cannot be interrupted (ending the thread would end the process): if it ever returns, it finds this order.
+    from.worker.postMessage(STOP satisfies Order);
+    from.worker.unref();
     const pause = Math.min(PAUSE.longest, failures === 0 ? 0 : PAUSE.first * 2 ** (failures - 1));
     failures++;
     again = setTimeout(() => {
@@ -91,7 +96,7 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
   const start = (): Thread => {
     const worker = spawn(settings);
     const left = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const started: Thread = { worker, left, state: 'loading' };
+    const started: Thread = { worker, left, over: deferred(), state: 'loading' };
     worker.on('message', (report: Report) => receive(started, report));
     worker.on('error', (error: Error) => {
       if (started.state === 'loading') to.refused(error);
@@ -118,7 +123,7 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
       clearTimeout(again);
       if (thread.state === 'gone') return;
       thread.worker.postMessage(STOP satisfies Order);
-      await thread.left;
+      await thread.over.promise;
       clearTimeout(watchdog);
     },
     hung: () => hung,

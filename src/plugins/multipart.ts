@@ -1,86 +1,59 @@
-import { Problem } from '../errors.js';
+import type { MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { Problem, type ProblemCode } from '../errors.js';
+import { arrival, growing } from './bodies.js';
 
 export interface Part {
   /** Empty when the part has no name. */
   readonly field: string;
   /** False for a form's text value. */
   readonly isFile: boolean;
-  /** Lies in the memory of the whole body. */
   readonly data: Buffer;
 }
 
-/** Bytes of a boundary, and of the headers of a part. RFC 2046, section 5.1.1, has the first. */
-const BOUNDARY_LIMIT = 70;
-const HEADERS_LIMIT = 8192;
+/** Bytes, and number, of the headers of a part. */
+const HEADERS = { headerSize: 8192, headerPairs: 16, fieldNameSize: 200 };
 
-/** Sticky: what is not read is not searched again and again. */
-const PARAMETER = /\s*;\s*([^\s=;"]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/gy;
-
-const malformed = (what: string): Problem => new Problem('multipart-malformed', `the form cannot be read: ${what}`);
+/** The parser's own errors that say more than that the form is malformed. */
+const parserCodes: Readonly<Record<string, ProblemCode>> = {
+  FST_PARTS_LIMIT: 'too-many-parts',
+  FST_PROTO_VIOLATION: 'wrong-field',
+};
 
 /**
- * The parts of a form, one after the other, without a copy. RFC 7578, RFC 2046
- * @throws Problem multipart-malformed
+ * Reads a form's parts into memory, one after the other. Whatever fails first is thrown: the form, or its arrival.
+ * @throws Problem multipart-malformed, too-many-parts, wrong-field, and as `arrival`
  */
-export function* readParts(body: Buffer, contentType: string): Generator<Part> {
-  const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`, 'latin1');
-  let at = firstPart(body, delimiter);
-  while (!isLast(body, at)) {
-    const from = afterLine(body, at);
-    const [headers, start] = headersOf(body, from);
-    // The line break before a delimiter belongs to it, also when the part is empty.
-    const end = body.indexOf(delimiter, start - 2);
-    if (end < 0) throw malformed('a part does not end');
-    yield { ...dispositionOf(headers), data: body.subarray(start, Math.max(start, end)) };
-    at = end + delimiter.length;
+export async function readParts(request: FastifyRequest, maxParts: number): Promise<Part[]> {
+  const [parts] = await Promise.all([collect(request, maxParts), arrival(request, request.raw, () => undefined)]);
+  if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+  return parts;
+}
+
+async function collect(request: FastifyRequest, maxParts: number): Promise<Part[]> {
+  const parts: Part[] = [];
+  // One part more than allowed, so that its field can be named; every part as a file, so that none is decoded as text.
+  const limits = { ...HEADERS, parts: maxParts + 1, fileSize: request.routeOptions.bodyLimit };
+  try {
+    for await (const part of request.parts({ limits, isPartAFile: () => true })) {
+      if (part.type !== 'file') throw new Problem('multipart-malformed', 'the form holds a part without data');
+      parts.push({
+        field: part.fieldname ?? '',
+        isFile: part.filename !== undefined,
+        data: await bytesOf(request, part),
+      });
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    const { code, message } = error as Error & { code?: string };
+    const kind = parserCodes[code ?? ''] ?? 'multipart-malformed';
+    throw new Problem(kind, `the form cannot be read: ${message}`, { cause: error });
   }
+  return parts;
 }
 
-function boundaryOf(contentType: string): string {
-  const { boundary = '' } = parametersOf(/;.*/.exec(contentType)?.[0] ?? '');
-  if (boundary.length > 0 && boundary.length <= BOUNDARY_LIMIT) return boundary;
-  throw malformed(`its boundary has ${boundary.length} characters; expected 1 to ${BOUNDARY_LIMIT} in Content-Type`);
-}
-
-/** The place behind the first delimiter, which needs no line before it. */
-function firstPart(body: Buffer, delimiter: Buffer): number {
-  const first = delimiter.subarray(2);
-  if (body.subarray(0, first.length).equals(first)) return first.length;
-  const at = body.indexOf(delimiter);
-  if (at < 0) throw malformed('its boundary is not in the body');
-  return at + delimiter.length;
-}
-
-const isLast = (body: Buffer, at: number): boolean => body.toString('latin1', at, at + 2) === '--';
-
-/** The place behind the line break that ends a delimiter; there may be blanks before. */
-function afterLine(body: Buffer, at: number): number {
-  let end = at;
-  while (body[end] === 0x20 || body[end] === 0x09) end++;
-  if (body.toString('latin1', end, end + 2) !== '\r\n') throw malformed('a boundary is followed by something else');
-  return end + 2;
-}
-
-/** The headers of a part, and where its content begins. */
-function headersOf(body: Buffer, from: number): [headers: string, start: number] {
-  const head = body.subarray(from - 2, from + HEADERS_LIMIT);
-  const end = head.indexOf('\r\n\r\n');
-  if (end < 0) throw malformed(`a part has no end of its headers within ${HEADERS_LIMIT} bytes`);
-  return [head.toString('utf8', 2, end), from - 2 + end + 4];
-}
-
-function dispositionOf(headers: string): Pick<Part, 'field' | 'isFile'> {
-  const line = /^content-disposition:[ \t]*form-data[ \t]*(;.*)?$/im.exec(headers);
-  if (!line) throw malformed('a part has no Content-Disposition: form-data');
-  const parameters = parametersOf(line[1] ?? '');
-  return { field: parameters.name ?? '', isFile: 'filename' in parameters || 'filename*' in parameters };
-}
-
-/** Parameters such as `; name="a"; filename=b`, by their names in small letters; of equal ones the first. */
-function parametersOf(header: string): Readonly<Record<string, string>> {
-  const parameters: Record<string, string> = Object.create(null);
-  for (const [, name, quoted, plain] of header.matchAll(PARAMETER)) {
-    parameters[name!.toLowerCase()] ??= quoted?.replace(/\\(.)/g, '$1') ?? plain!;
-  }
-  return parameters;
+async function bytesOf(request: FastifyRequest, { file }: MultipartFile): Promise<Buffer> {
+  const memory = growing(request, request.routeOptions.bodyLimit);
+  for await (const chunk of file) memory.add(chunk);
+  return memory.bytes();
 }

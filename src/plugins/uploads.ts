@@ -1,3 +1,4 @@
+import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
 import type { Engine } from '../inference/engine.js';
@@ -22,8 +23,9 @@ declare module 'fastify' {
 const UNDECLARED = ['', 'application/octet-stream', 'application/x-www-form-urlencoded'];
 
 /** Finds files in bodies; routes say with `receive` what they take. */
-export function installUploads(app: FastifyInstance): void {
+export async function installUploads(app: FastifyInstance): Promise<void> {
   app.decorateRequest('uploads');
+  await app.register(multipart);
 }
 
 /**
@@ -35,7 +37,7 @@ export function installUploads(app: FastifyInstance): void {
 export const receive = (engine: Engine, expected: Expected) => ({
   onRequest: async () => checkRoom(engine),
   preValidation: async (request: FastifyRequest): Promise<void> => {
-    request.uploads = uploadsIn(request, expected);
+    request.uploads = await uploadsIn(request, expected);
     const { timeline, since } = request.work;
     timeline.add({ stage: 'read', start: since, end: performance.now() });
   },
@@ -54,10 +56,13 @@ export const declaredType = ({ headers }: FastifyRequest): string =>
 /** The media type of a form with files. */
 export const FORM = 'multipart/form-data';
 
-function uploadsIn(request: FastifyRequest, expected: Expected): FastifyRequest['uploads'] {
-  const body = (request.body ?? Buffer.alloc(0)) as Buffer;
+async function uploadsIn(request: FastifyRequest, expected: Expected): Promise<FastifyRequest['uploads']> {
   const type = declaredType(request);
-  if (type === FORM) return sorted(readParts(body, request.headers['content-type']!), expected.fields);
+  if (type === FORM) {
+    const maxParts = Object.values(expected.fields).reduce((a, b) => a + b);
+    return sorted(await readParts(request, maxParts), expected.fields);
+  }
+  const body = (request.body ?? Buffer.alloc(0)) as Buffer;
   return { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
 }
 
@@ -77,8 +82,7 @@ function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Ar
 const matches = (pattern: string, type: string): boolean =>
   pattern.endsWith('/*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
 
-/** Takes parts while they are wanted: the first that is not ends it, so that a form of many is not read through. */
-function sorted(parts: Iterable<Part>, fields: Expected['fields']): Record<string, Uint8Array[]> {
+function sorted(parts: readonly Part[], fields: Expected['fields']): Record<string, Uint8Array[]> {
   const files: Record<string, Uint8Array[]> = Object.fromEntries(Object.keys(fields).map((field) => [field, []]));
   for (const { field, isFile, data } of parts) {
     const known = Object.hasOwn(files, field) ? files[field] : undefined;

@@ -166,18 +166,29 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
   'unknown-route': [{ url: '/nope' }, { url: '/' }, { method: 'POST', url: '/classify/x' }],
   'method-not-allowed': [{ url: '/classify' }, { method: 'PUT', url: '/models' }, { method: 'POST', url: '/models/x' }],
   'request-malformed': [{ url: '/models/%E0%A4%A' }],
+  'timeout-invalid': ['0', '-1', '1.5', 'soon', '9'.repeat(10), ''].map((wait) => ({
+    url: '/healthz',
+    headers: { 'irevnet-timeout-ms': wait },
+  })),
 };
 
-/** Codes that no single request provokes; the tests of the pool, of the server and of other networks do. */
+/** Codes that no single request provokes, or not here; the tests of what gives them do. */
 const elsewhere: readonly ProblemCode[] = [
   'not-invertible',
   'inverse-untrusted',
   'request-timeout',
   'headers-too-large',
   'internal-error',
+  'json-too-large',
+  'unauthorized',
+  'rate-limited',
   'overloaded',
   'not-ready',
+  'draining',
+  'worker-lost',
   'answer-timeout',
+  'inference-malformed',
+  'unknown-version',
 ];
 
 t.test('every code is provoked, here or elsewhere', async (t) => {

@@ -171,6 +171,14 @@ t.test('a job over which two workers die is given up, and takes no other along',
   for (const other of others) t.match(other, { status: 'fulfilled' });
 });
 
+t.test('closing does not wait for a worker that hangs', async (t) => {
+  const engine = await open(t, { workers: 1, hangTimeout: 1 }, { spawn: mortal(['hangs']) });
+  await engine.ready;
+  void encode(engine, noise(1, 1));
+  await engine.close();
+  t.equal(engine.status().hung, 1);
+});
+
 t.test('a worker that does not come up again is tried again, ever more slowly', async (t) => {
   const engine = await open(t, { workers: 1 }, { spawn: mortal(['dies', 'stays down', 'stays down']) });
   await engine.ready;

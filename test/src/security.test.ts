@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import { packagePath } from '../../export/package.js';
 import { tensor } from '../../export/tensor.js';
 import { type App, buildApp } from '../../src/app.js';
-import { type Config, readConfig } from '../../src/config.js';
+import { type Config, flagOf, readConfig, settings } from '../../src/config.js';
 import { readKeys } from '../../src/plugins/keys.js';
 import { writeNpy } from '../../src/tensor/npy.js';
 import { form, raw, service } from '../helpers/app.js';
@@ -248,15 +250,13 @@ t.test('nothing of images, features, keys or queries is in the log, at any level
     `${models}-inverse/infer`,
   ];
   const seen = new Set<number>();
-  await app.listen({ port: 0 });
   for (const path of routes) {
     for (const { headers, payload } of uploads) {
       for (const query of ['', '?model=fashion-mnist&format=hidden-note', '?hidden-note=1']) {
         for (const key of [ONE, 'hidden-note-as-key']) {
-          const init = { method: 'POST', headers: { ...headers, ...bearer(key) }, body: new Uint8Array(payload) };
-          const reply = await fetch(`${app.listeningOrigin}${path}${query}`, init);
-          seen.add(reply.status);
-          await reply.arrayBuffer();
+          const url = `${path}${query}`;
+          const reply = await app.inject({ method: 'POST', url, headers: { ...headers, ...bearer(key) }, payload });
+          seen.add(reply.statusCode);
         }
       }
     }
@@ -271,4 +271,12 @@ t.test('nothing of images, features, keys or queries is in the log, at any level
     (s) => all.includes(s),
   );
   t.same(found, [], `${lines.find((line) => found.some((s) => line.includes(s)))}`);
+});
+
+t.test('SECURITY.md tells the limits that are the defaults', async (t) => {
+  const rows = (await readFile(packagePath('SECURITY.md'), 'utf8')).matchAll(/^\| `(--[\w-]+)` \| (\d+)/gm);
+  const told = Object.fromEntries(Array.from(rows, ([, flag, value]) => [flag, Number(value)]));
+  const defaults = readConfig({}, {});
+  const limits = settings.filter((key) => /^(max(?!Batch|Delay)|rateLimit|.*[tT]imeout$|keepAlive)/.test(key));
+  t.same(told, Object.fromEntries(limits.map((key) => [flagOf(key), defaults[key]])));
 });

@@ -123,7 +123,7 @@ t.test('what is not HTTP, too long or too slow is answered on the socket', async
   };
   for (const [code, bytes] of Object.entries(sent)) {
     const reply = await exchange(port, bytes);
-    t.match(reply, /^HTTP\/1\.1 4\d\d [^]*\r\ncontent-type: application\/problem\+json\r\n/i);
+    t.match(reply, /^HTTP\/1\.1 4\d\d [\s\S]*\r\ncontent-type: application\/problem\+json\r\n/i);
     t.equal(JSON.parse(reply.split('\r\n\r\n')[1]!).code, code);
   }
 });
