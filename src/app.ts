@@ -66,7 +66,10 @@ export async function buildApp(
       onError(error, request, reply);
       if (request.failure) metrics.rejected(request.failure.code);
     },
-    clientErrorHandler: refuseOnSocket,
+    clientErrorHandler(error, socket) {
+      const code = refuseOnSocket(error, socket);
+      if (code) metrics.rejected(code);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = config.maxConnections;
   // First of all: the log tells the id of the trace, and what the others refuse is counted.

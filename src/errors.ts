@@ -30,7 +30,7 @@ export const problems = {
   'json-too-large': {
     status: 413,
     title: 'Too many numbers for JSON',
-    advice: 'Use npy or safetensors, or fewer images.',
+    advice: 'Use npy, safetensors or binary tensor data, or fewer images.',
   },
   'not-acceptable': {
     status: 406,

@@ -8,11 +8,11 @@ const codes: Readonly<Record<string, ProblemCode>> = {
   HPE_HEADER_OVERFLOW: 'headers-too-large',
 };
 
-/** Answers what is not HTTP, or never became a whole request, on the socket itself. */
-export function refuseOnSocket(error: ConnectionError, socket: Socket): void {
+/** Answers what is not HTTP, or never became a whole request, on the socket itself; tells with what, if it could. */
+export function refuseOnSocket(error: ConnectionError, socket: Socket): ProblemCode | undefined {
   if (error.code === 'ECONNRESET' || !socket.writable || hasBegunReply(socket)) {
     socket.destroy();
-    return;
+    return undefined;
   }
   const code = codes[error.code] ?? 'request-malformed';
   const body = JSON.stringify(problemDetails(code, 'the request could not be read'));
@@ -24,6 +24,7 @@ export function refuseOnSocket(error: ConnectionError, socket: Socket): void {
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return code;
 }
 
 /** What is written now would count as a part of it. Node's own handler looks at the same. */

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { version } from '../../export/package.js';
@@ -19,6 +18,7 @@ import {
   Ready,
   ServerMetadata,
 } from '../oip/schemas.js';
+import { sendChunks } from '../plugins/reply.js';
 import { checkRoom, declaredType, FORM } from '../plugins/uploads.js';
 import { checkReady } from './service.js';
 
@@ -116,9 +116,6 @@ function bodyOf(request: FastifyRequest): Uint8Array {
 function send(reply: FastifyReply, { head, tail }: Answer): FastifyReply {
   if (tail.length === 0) return reply.send(head);
   const json = Buffer.from(JSON.stringify(head));
-  const length = tail.reduce((sum, { byteLength }) => sum + byteLength, json.length);
-  return reply
-    .headers({ [JSON_LENGTH]: json.length, 'content-length': length })
-    .type('application/octet-stream')
-    .send(Readable.from([json, ...tail]));
+  reply.header(JSON_LENGTH, json.length).type('application/octet-stream');
+  return sendChunks(reply, [json, ...tail]);
 }

@@ -8,6 +8,7 @@ import { dataPath } from '../helpers/networks.js';
 
 const commands = [
   'serve',
+  'health',
   'train',
   'evaluate',
   'export',
