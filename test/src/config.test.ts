@@ -12,19 +12,19 @@ t.test('flags win over the environment, and that over defaults', async (t) => {
   t.match(readConfig({ port: '9001' }, environment), {
     port: 9001,
     maxBytes: 4096,
-    workers: 1,
+    workers: 0,
     models: resolve('here'),
   });
 });
 
 t.test('every setting that is wrong is named, with what is allowed', async (t) => {
   const environment = { IREVNET_PORT: '70000', IREVNET_WORKERS: 'two', IREVNET_LOG_LEVEL: 'loud' };
-  t.throws(() => readConfig({ maxBatch: '0' }, environment), {
+  t.throws(() => readConfig({ maxQueue: '0' }, environment), {
     name: 'SettingsError',
     message: [
       'IREVNET_PORT is "70000": expected a whole number from 0 to 65535',
-      '--max-batch is "0": expected a whole number from 1 to 4096',
-      'IREVNET_WORKERS is "two": expected a whole number from 1 to 64',
+      '--max-queue is "0": expected a whole number from 1 to 1000000',
+      'IREVNET_WORKERS is "two": expected a whole number from 0 to 64',
       'IREVNET_LOG_LEVEL is "loud": expected one of fatal, error, warn, info, debug, trace, silent',
     ].join('\n'),
   });
@@ -33,7 +33,7 @@ t.test('every setting that is wrong is named, with what is allowed', async (t) =
 
 t.test('every setting has a flag and a variable, and its help says both', async (t) => {
   for (const key of settings) {
-    t.match(variableOf(key), /^IREVNET_[A-Z_]+$/);
+    t.match(variableOf(key), /^(IREVNET|OTEL)_[A-Z_]+$/);
     const option = settingOption(key);
     t.equal(option.long, flagOf(key));
     t.equal(option.attributeName(), key);
