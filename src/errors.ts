@@ -71,6 +71,11 @@ export const problems = {
     title: 'Infinity in the features',
     advice: 'Every feature must be a finite float32 number.',
   },
+  'features-overflow': {
+    status: 422,
+    title: 'Features too large',
+    advice: 'Send features as /encode gives them for this model.',
+  },
   'format-single-image': {
     status: 400,
     title: 'Format holds one image',

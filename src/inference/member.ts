@@ -82,10 +82,10 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
       hung++;
       from.left.then(() => hung--);
     }
-    if (closing) return;
     // Native code cannot be interrupted (ending the thread would end the process): if it ever returns, it finds this order.
     from.worker.postMessage(STOP satisfies Order);
     from.worker.unref();
+    if (closing) return;
     const pause = Math.min(PAUSE.longest, failures === 0 ? 0 : PAUSE.first * 2 ** (failures - 1));
     failures++;
     again = setTimeout(() => {

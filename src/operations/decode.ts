@@ -1,4 +1,5 @@
 import type { Tensor } from '../../export/tensor.js';
+import { Problem } from '../errors.js';
 import { type Engine, invertibleOf } from '../inference/engine.js';
 import { checkFeatures, readTensor } from '../tensor/read.js';
 import { timed } from '../work.js';
@@ -14,7 +15,7 @@ export interface Recovered {
 
 /**
  * Recovers images from a file of features.
- * @throws Problem unknown-model, not-invertible, inverse-untrusted, and as `readTensor`, `checkFeatures` and `Run`
+ * @throws Problem unknown-model, not-invertible, inverse-untrusted, features-overflow, and as `readTensor`, `checkFeatures` and `Run`
  */
 export async function decode(engine: Engine, file: Uint8Array, { model, work }: Options): Promise<Recovered> {
   const manifest = invertibleOf(engine, model);
@@ -23,5 +24,8 @@ export async function decode(engine: Engine, file: Uint8Array, { model, work }: 
   work?.admit?.(features.dims[0]!);
   const outputs = ['pixels', 'image'] as const;
   const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, work });
+  if (!recovered.image.data.every(Number.isFinite)) {
+    throw new Problem('features-overflow', 'the inverse of these features is not finite: some of them are too large');
+  }
   return { model: manifest.name, ...recovered };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { Problem, type ProblemCode } from '../errors.js';
@@ -20,15 +21,42 @@ const parserCodes: Readonly<Record<string, ProblemCode>> = {
   FST_PROTO_VIOLATION: 'wrong-field',
 };
 
+/** A boundary as it may be. RFC 2046, section 5.1.1 */
+const BOUNDARY = /boundary=(?:"[^"]{1,70}"|[^\s";]{1,70})\s*(?:;|$)/i;
+
+/** Milliseconds after which a form that has come, and that the parser still waits to go on, does not come to an end. */
+const PATIENCE = 5000;
+
 /**
- * Reads a form's parts into memory, one after the other. Whatever fails first is thrown: the form, or its arrival.
+ * Reads a form's parts into memory, one after the other. It is judged once all of it has come: an answer in the middle
+ * would break the connection that it is to go through.
  * @throws Problem multipart-malformed, too-many-parts, wrong-field, and as `arrival`
  */
 export async function readParts(request: FastifyRequest, maxParts: number): Promise<Part[]> {
-  const [parts] = await Promise.all([collect(request, maxParts), arrival(request, request.raw, () => undefined)]);
-  if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
-  return parts;
+  if (!BOUNDARY.test(request.headers['content-type'] ?? '')) {
+    throw malformed('its Content-Type has no boundary of 1 to 70 characters');
+  }
+  const form = settled(collect(request, maxParts));
+  await arrival(request, request.raw, () => undefined);
+  const patience = new AbortController();
+  const late = sleep(PATIENCE, undefined, { signal: patience.signal }).then(
+    () => Promise.reject(malformed('it does not come to its end')),
+    () => undefined,
+  );
+  const outcome = await Promise.race([form, late]);
+  patience.abort();
+  if (!outcome || outcome.status === 'rejected') throw outcome?.reason;
+  if (outcome.value.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+  return outcome.value;
 }
+
+const malformed = (what: string, options?: ErrorOptions): Problem =>
+  new Problem('multipart-malformed', `the form cannot be read: ${what}`, options);
+
+const settled = async <T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> => {
+  const [outcome] = await Promise.allSettled([promise]);
+  return outcome;
+};
 
 async function collect(request: FastifyRequest, maxParts: number): Promise<Part[]> {
   const parts: Part[] = [];

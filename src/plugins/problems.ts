@@ -72,8 +72,6 @@ export function sendProblem(reply: FastifyReply, code: ProblemCode, message: str
   reply.request.failure = { code, ...(status >= 500 && error && !(error instanceof Problem) && { error }) };
   const retryAfter = error instanceof Problem ? error.retryAfter : undefined;
   if (retryAfter ?? worthAnother.includes(code)) reply.header('retry-after', retryAfter ?? RETRY_AFTER);
-  // What was not read of a refused body would be taken for the next request.
-  if (status === 413) reply.header('connection', 'close');
   const details = problemDetails(code, message, reply.request.id);
   reply.code(status).serializer(JSON.stringify);
   if (OIP.test(reply.request.url)) return reply.type('application/json').send({ error: details.detail });

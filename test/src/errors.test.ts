@@ -67,6 +67,7 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
     }),
   ],
   'multipart-malformed': [
+    classify({ headers: { 'content-type': 'multipart/form-data; boundary=' }, payload: text('----\r\n\r\n') }),
     classify({ headers: { 'content-type': 'multipart/form-data' }, payload: text('x') }),
     classify({ headers: { 'content-type': 'multipart/form-data; boundary=x' }, payload: text('hello') }),
   ],
@@ -147,6 +148,17 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
     decode(json({ shape: [1, 256, 2, 2], data: Array.from(features, () => 1e39) })),
     decode(raw(text('{"shape": [1], "data": [-Infinity]}'))),
   ],
+  'features-overflow': ['', '?format=json'].map((query) =>
+    decode(
+      raw(
+        npy(
+          [1, 256, 2, 2],
+          Float32Array.from(features, () => 3e38),
+        ),
+      ),
+      query,
+    ),
+  ),
   'format-single-image': [decode(raw(npy([2, 256, 2, 2], new Float32Array(2048))), '?format=png')],
   'steps-out-of-range': await Promise.all(
     ['0', '1', '65', 'many', '2.5'].map(async (n) => blend(await form(['a', png], ['b', png]), `?steps=${n}`)),
