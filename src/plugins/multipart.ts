@@ -36,27 +36,27 @@ export async function readParts(request: FastifyRequest, maxParts: number): Prom
   if (!BOUNDARY.test(request.headers['content-type'] ?? '')) {
     throw malformed('its Content-Type has no boundary of 1 to 70 characters');
   }
-  const form = settled(collect(request, maxParts));
-  await arrival(request, request.raw, () => undefined);
-  const patience = new AbortController();
-  const late = sleep(PATIENCE, undefined, { signal: patience.signal }).then(
-    () => Promise.reject(malformed('it does not come to its end')),
-    () => undefined,
-  );
-  const outcome = await Promise.race([form, late]);
-  patience.abort();
-  if (!outcome || outcome.status === 'rejected') throw outcome?.reason;
-  if (outcome.value.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
-  return outcome.value;
+  const over = new AbortController();
+  const arrived = arrival(request, request.raw, () => undefined);
+  const late = arrived
+    .then(() => sleep(PATIENCE, undefined, { signal: over.signal }))
+    .then(() => Promise.reject(malformed('it does not come to its end')));
+  try {
+    const [form] = await Promise.all([Promise.race([judged(collect(request, maxParts)), late]), arrived]);
+    if (form instanceof Problem) throw form;
+    if (form.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+    return form;
+  } finally {
+    over.abort();
+    late.catch(() => undefined);
+  }
 }
 
-const malformed = (what: string, options?: ErrorOptions): Problem =>
-  new Problem('multipart-malformed', `the form cannot be read: ${what}`, options);
+/** The parts, or what is wrong with them; that there is no memory for them is thrown at once. */
+const judged = (form: Promise<Part[]>): Promise<Part[] | Problem> =>
+  form.catch((error: Problem) => (error.code === 'overloaded' ? Promise.reject(error) : error));
 
-const settled = async <T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> => {
-  const [outcome] = await Promise.allSettled([promise]);
-  return outcome;
-};
+const malformed = (what: string): Problem => new Problem('multipart-malformed', `the form cannot be read: ${what}`);
 
 async function collect(request: FastifyRequest, maxParts: number): Promise<Part[]> {
   const parts: Part[] = [];
