@@ -12,10 +12,9 @@ declare module 'fastify' {
 }
 
 /**
- * Reads every body into memory, whatever its type, but for forms, which are read part by part. Bytes are counted as they
- * arrive, promised ones not: a body has at most the route's `bodyLimit`, and all bodies that are held, each until its
- * request is over, have at most `maxBuffer`. What still comes of a body after the reply is read and dropped, unless it may
- * be too large: then the connection ends.
+ * Reads every body into memory, whatever its type. Bytes are counted as they arrive, promised ones not: a body has at most
+ * the route's `bodyLimit`, and all bodies that are held, each until its request is over, have at most `maxBuffer`. What
+ * still comes of a body after the reply is read and dropped, unless it may be too large: then the connection ends.
  * @throws Problem too-many-bytes, overloaded, request-timeout
  */
 export function installBodies(app: FastifyInstance, maxBuffer: number): void {
@@ -42,14 +41,18 @@ export function installBodies(app: FastifyInstance, maxBuffer: number): void {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) =>
-    request.is404 ? undefined : read(request, payload),
+    request.is404 ? undefined : readBody(request, payload),
   );
 }
 
 /** The bytes that a body will have, or `unknown`. */
 const promised = ({ headers }: FastifyRequest, unknown: number): number => Number(headers['content-length'] ?? unknown);
 
-async function read(request: FastifyRequest, payload: Readable): Promise<Buffer> {
+/**
+ * Reads a whole body.
+ * @throws Problem too-many-bytes, overloaded, request-timeout, request-malformed
+ */
+export async function readBody(request: FastifyRequest, payload: Readable): Promise<Buffer> {
   const memory = growing(request, promised(request, request.routeOptions.bodyLimit));
   await arrival(request, payload, memory.add);
   return memory.bytes();
@@ -60,7 +63,7 @@ async function read(request: FastifyRequest, payload: Readable): Promise<Buffer>
  * themselves would take a hundred times as much, where each is a byte.)
  * @param most bytes beyond which it need not grow
  */
-export function growing(request: FastifyRequest, most: number) {
+function growing(request: FastifyRequest, most: number) {
   let [memory, length] = [Buffer.alloc(0), 0];
   return {
     /** @throws Problem overloaded */
@@ -85,7 +88,7 @@ export function growing(request: FastifyRequest, most: number) {
  * so that it can be told.
  * @throws Problem too-many-bytes, request-timeout, request-malformed, and what `take` throws
  */
-export function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffer) => void): Promise<void> {
+function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffer) => void): Promise<void> {
   const { bodyLimit } = request.routeOptions;
   const { signal } = request.work;
   const tooMany = () => new Problem('too-many-bytes', `the body has more than ${bodyLimit} bytes`);

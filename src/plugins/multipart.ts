@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { Problem, type ProblemCode } from '../errors.js';
-import { arrival, growing } from './bodies.js';
+import { readBody } from './bodies.js';
 
 export interface Part {
   /** Empty when the part has no name. */
@@ -24,37 +25,36 @@ const parserCodes: Readonly<Record<string, ProblemCode>> = {
 /** A boundary as it may be. RFC 2046, section 5.1.1 */
 const BOUNDARY = /boundary=(?:"[^"]{1,70}"|[^\s";]{1,70})\s*(?:;|$)/i;
 
-/** Milliseconds after which a form that has come, and that the parser still waits to go on, does not come to an end. */
-const PATIENCE = 5000;
+/** Milliseconds after which a form that lies in memory, and that the parser still waits to go on, does not end. */
+const PATIENCE = 2000;
 
 /**
- * Reads a form's parts into memory, one after the other. It is judged once all of it has come: an answer in the middle
- * would break the connection that it is to go through.
- * @throws Problem multipart-malformed, too-many-parts, wrong-field, and as `arrival`
+ * Reads a form's parts, in their order. The whole form is read first: of one that is answered before it has come, the
+ * answer may be lost with the connection, and the parser comes to a halt at parts that it passes over.
+ * @throws Problem multipart-malformed, too-many-parts, wrong-field, and as `readBody`
  */
 export async function readParts(request: FastifyRequest, maxParts: number): Promise<Part[]> {
+  const body = await readBody(request, request.raw);
   if (!BOUNDARY.test(request.headers['content-type'] ?? '')) {
     throw malformed('its Content-Type has no boundary of 1 to 70 characters');
   }
   const over = new AbortController();
-  const arrived = arrival(request, request.raw, () => undefined);
-  const late = arrived
-    .then(() => sleep(PATIENCE, undefined, { signal: over.signal }))
-    .then(() => Promise.reject(malformed('it does not come to its end')));
+  const late = sleep(PATIENCE, undefined, { signal: over.signal }).then(() => {
+    throw malformed('it does not come to its end');
+  });
   try {
-    const [form] = await Promise.all([Promise.race([judged(collect(request, maxParts)), late]), arrived]);
-    if (form instanceof Problem) throw form;
-    if (form.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
-    return form;
+    const parts = await Promise.race([collect(overMemory(request, body), maxParts), late]);
+    if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
+    return parts;
   } finally {
-    over.abort();
     late.catch(() => undefined);
+    over.abort();
   }
 }
 
-/** The parts, or what is wrong with them; that there is no memory for them is thrown at once. */
-const judged = (form: Promise<Part[]>): Promise<Part[] | Problem> =>
-  form.catch((error: Problem) => (error.code === 'overloaded' ? Promise.reject(error) : error));
+/** The request as the parser sees it, with a body that has come already. */
+const overMemory = (request: FastifyRequest, body: Buffer): FastifyRequest =>
+  Object.create(request, { raw: { value: Object.assign(Readable.from([body]), { headers: request.raw.headers }) } });
 
 const malformed = (what: string): Problem => new Problem('multipart-malformed', `the form cannot be read: ${what}`);
 
@@ -68,7 +68,7 @@ async function collect(request: FastifyRequest, maxParts: number): Promise<Part[
       parts.push({
         field: part.fieldname ?? '',
         isFile: part.filename !== undefined,
-        data: await bytesOf(request, part),
+        data: await bytesOf(part),
       });
     }
   } catch (error) {
@@ -80,8 +80,9 @@ async function collect(request: FastifyRequest, maxParts: number): Promise<Part[
   return parts;
 }
 
-async function bytesOf(request: FastifyRequest, { file }: MultipartFile): Promise<Buffer> {
-  const memory = growing(request, request.routeOptions.bodyLimit);
-  for await (const chunk of file) memory.add(chunk);
-  return memory.bytes();
+/** Its bytes, which mostly lie in one piece in the memory of the body. */
+async function bytesOf({ file }: MultipartFile): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of file) pieces.push(piece);
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
