@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { version } from '../export/package.js';
-import { SettingsError } from './config.js';
+import { exitCodes, explainExit } from './exit-codes.js';
 
 /** Every command, loaded when it is called. Adding one is a file and a line here. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -18,9 +18,6 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   interpolate: async () => (await import('./commands/interpolate.js')).interpolateCommand,
   models: async () => (await import('./commands/models.js')).modelsCommand,
 };
-
-const FAILURE = 1;
-const USAGE = 2;
 
 const program = new Command('irevnet')
   .description('run, invert and study i-RevNets')
@@ -51,7 +48,8 @@ function called(name: string | undefined): Promise<Command[]> {
 /** Tells what went wrong, in words and never with a stack, and gives the exit code. */
 function report(error: Error): number {
   // Commander has already written its own errors, and help.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  for (const line of error.message.split('\n')) process.stderr.write(`irevnet: ${line}\n`);
-  return error instanceof SettingsError ? USAGE : FAILURE;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  const { code, message } = explainExit(error);
+  for (const line of message.split('\n')) process.stderr.write(`irevnet: ${line}\n`);
+  return code;
 }
