@@ -30,7 +30,8 @@ export async function readModelFolder(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-async function readManifest(folder: string): Promise<Manifest> {
+/** Reads a model folder's manifest alone. @throws ModelError */
+export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'manifest.json');
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const message = `${path} cannot be read (${cause.code}); a model folder needs one. Export the model again`;

@@ -5,9 +5,6 @@ import type { ModelSource } from './protocol.js';
 
 /** More workers than this gain little, and each holds every model: further cores go into threads. */
 const MOST_WORKERS = 8;
-/** Pixels of the inputs of a batch beyond which a larger one is not faster (measured: `npm run bench -- ceiling`). */
-const BATCH_PIXELS = 2 ** 16;
-const MOST_IMAGES = 64;
 
 export interface Machine {
   readonly cores: number;
@@ -42,8 +39,15 @@ export function arrange(
   return { workers, threads: threads || Math.max(1, Math.floor(cores / workers)) };
 }
 
-const bytesOf = (manifest: Manifest): number => manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);
+/**
+ * The same for GPUs: a worker each, and for throughput a second one, which copies while the first computes. What is left
+ * for the CPU needs no threads.
+ */
+export function arrangeOnGpus(
+  { optimize, workers, threads }: Pick<Config, 'optimize' | 'workers' | 'threads'>,
+  gpus: number,
+): Arrangement {
+  return { workers: workers || gpus * (optimize === 'latency' ? 1 : 2), threads: threads || 1 };
+}
 
-/** Images in a batch of a model: as given, or as many as the model gains by. */
-export const batchLimit = (given: number, { input }: Pick<Manifest, 'input'>): number =>
-  given || Math.min(MOST_IMAGES, Math.max(1, Math.floor(BATCH_PIXELS / (input.height * input.width))));
+const bytesOf = (manifest: Manifest): number => manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);

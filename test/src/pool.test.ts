@@ -5,7 +5,8 @@ import { noiseImages } from '../../export/model/noise.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { readConfig } from '../../src/config.js';
 import { createAdmission } from '../../src/inference/admission.js';
-import { arrange, batchLimit } from '../../src/inference/arrange.js';
+import { arrange } from '../../src/inference/arrange.js';
+import { batchLimit } from '../../src/inference/batch-sizes.js';
 import { createBatcher } from '../../src/inference/batcher.js';
 import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
 import { rows } from '../../src/inference/rows.js';
@@ -92,7 +93,7 @@ t.test('workers and threads follow the aim, the cores and the memory', async (t)
   const input = (size: number) => ({ input: { height: size, width: size, channels: 3 as const, mean: [0], std: [1] } });
   t.same(
     [28, 32, 64, 224, 299].map((size) => batchLimit(0, input(size))),
-    [64, 64, 16, 1, 1],
+    [64, 64, 64, 4, 2],
   );
   t.equal(batchLimit(7, input(224)), 7);
 });
