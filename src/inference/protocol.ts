@@ -53,10 +53,7 @@ export interface RoundTrip {
 }
 
 /** Why a worker does not come up. */
-export type Refusal = Extract<
-  ExitReason,
-  'self-test-failed' | 'provider-unavailable' | 'backend-unreachable' | 'failure'
->;
+export type Refusal = Extract<ExitReason, 'self-test-failed' | 'provider-unavailable' | 'model-damaged'>;
 
 /** To a worker: run a batch. Buffers are transferred both ways. */
 export interface Batch {

@@ -2,7 +2,7 @@ import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openPlaced, PlacementError } from '../../export/placement.js';
-import { openSession } from '../../export/runtime.js';
+import { openSession, type Session } from '../../export/runtime.js';
 import { createHost, type Open } from './host.js';
 import {
   type Batch,
@@ -31,12 +31,26 @@ const { threads, device } = settings;
 const open: Open = async ({ folder, manifest }, graph) => {
   const path = join(folder, `${graph}.onnx`);
   const probe = probeOf(manifest, graph);
+  const tryOut = async (session: Session) => {
+    checkNames(path, session, graph);
+    await session.run(probe);
+  };
   // On the CPU there is nothing to fall back to.
-  if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, (session) => session.run(probe));
+  if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, tryOut);
   const session = await openSession(path, { threads });
-  await session.run(probe);
+  await tryOut(session);
   return session;
 };
+
+/** @throws Error when a file holds another graph than its name says */
+function checkNames(path: string, { inputNames, outputNames }: Session, graph: GraphName): void {
+  const { input, outputs } = graphs[graph];
+  const missing = outputs.filter((name) => !outputNames.includes(name));
+  if (inputNames.includes(input) && missing.length === 0) return;
+  throw new Error(
+    `${path} makes ${outputNames.join(', ')} of ${inputNames.join(', ')}; expected ${outputs.join(', ')} of ${input}. Export the model again`,
+  );
+}
 
 const report = (r: Report) => {
   const tensors = r.kind === 'done' ? Object.values(r.outputs) : [];
@@ -73,7 +87,7 @@ async function load(): Promise<void> {
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof SelfTestError) return 'self-test-failed';
-  return error instanceof PlacementError || device.provider !== 'cpu' ? 'provider-unavailable' : 'failure';
+  return error instanceof PlacementError || device.provider !== 'cpu' ? 'provider-unavailable' : 'model-damaged';
 }
 
 async function stop(): Promise<void> {
