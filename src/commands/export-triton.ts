@@ -35,10 +35,9 @@ export const tritonOptions: readonly Option[] = [
     '--batches <sizes>',
     `sizes of batch that are preferred and warmed up; the largest is the limit (default: ${BATCHES})`,
   ).argParser(batches),
-  new Option(
-    '--max-delay <ms>',
-    'milliseconds that images wait for others to fill a batch (default: 0)',
-  ).argParser(between(0, 10_000)),
+  new Option('--max-delay <ms>', 'milliseconds that images wait for others to fill a batch (default: 0)').argParser(
+    between(0, 10_000),
+  ),
   new Option(
     '--gpu-memory <MiB>',
     'most that the memory arena of each graph takes of a GPU (default: all there is)',

@@ -31,9 +31,10 @@ export const exportCommand = new Command('export')
   .option('--labels <file>', 'class names, one a line, for random weights (default: numbers)')
   .option('--threads <n>', 'threads for measuring', whole(1), availableParallelism())
   .addOption(
-    new Option('--triton <folder>', 'write Φ, Φ⁻¹ and the round trip of a model into this Triton model repository').conflicts(
-      ['name', 'grid', 'data', 'randomWeights', 'seed', 'labels', 'threads'],
-    ),
+    new Option(
+      '--triton <folder>',
+      'write Φ, Φ⁻¹ and the round trip of a model into this Triton model repository',
+    ).conflicts(['name', 'grid', 'data', 'randomWeights', 'seed', 'labels', 'threads']),
   )
   .option('--json', 'print the manifest, or with --triton what was written, as JSON', false)
   .addHelpText('after', `\nNetworks: ${Object.keys(configurations).join(', ')}.`)

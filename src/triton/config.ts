@@ -103,12 +103,12 @@ const warmup = (tensor: Tensor, size: number): Message => ({
 });
 
 /**
- * Options of the CUDA provider. Kernels of convolutions are chosen by heuristics, not by timing, which may end otherwise
- * at every start; and products are in full float32, for TF32 rounds them to 10 bits.
+ * Options of the CUDA provider. Kernels of convolutions are chosen by heuristics: timing them, as ONNX Runtime before 1.20
+ * does unless told otherwise, may end differently at every start. Products are in full float32; TF32 rounds to 10 bits.
  *
- * The backend takes the options of `parameters` (numbers in text) last, and puts its defaults in place of those that are
- * missing there: the same options given to the accelerator are lost. All others are read from the accelerator alone
- * (LoadModel in https://github.com/triton-inference-server/onnxruntime_backend/blob/main/src/onnxruntime.cc).
+ * The backend takes the options in `parameters` last, and its defaults for those that are missing there, so that they are
+ * lost when they are given to the accelerator; all others it takes from the accelerator alone
+ * (https://github.com/triton-inference-server/server/issues/8808).
  */
 const cudaOptions = ({ gpuMemory }: TritonSettings): Message => ({
   optimization: {

@@ -49,9 +49,7 @@ t.test('every field is one of Triton’s, and none could be another', async (t) 
     max_batch_size: 64,
     optimization: {
       execution_accelerators: {
-        gpu_execution_accelerator: [
-          { name: 'cuda', parameters: { use_tf32: '0', cudnn_conv_use_max_workspace: '1' } },
-        ],
+        gpu_execution_accelerator: [{ name: 'cuda', parameters: { use_tf32: '0', cudnn_conv_use_max_workspace: '1' } }],
       },
     },
     dynamic_batching: { preferred_batch_size: [8, 64], max_queue_delay_microseconds: 2000 },
@@ -106,10 +104,13 @@ t.test('every field is one of Triton’s, and none could be another', async (t) 
     const fields = new Set([...text.matchAll(/^ *(\w+)(?:: | \{)/gm)].map(([, field]) => field!));
     for (const field of fields) {
       const misspelt = text.replace(new RegExp(`^( *)${field}\\b`, 'm'), `$1${field}_`);
-      t.throws(() => parseConfig(misspelt), new RegExp(`unknown field '${field}_'`));
+      t.throws(() => parseConfig(misspelt), new RegExp(`unknown (map )?field '${field}_'`));
     }
     t.throws(() => parseConfig(text.replace('TYPE_UINT8', 'TYPE_BYTE')), /enum value expected/);
-    t.throws(() => parseConfig(text.replace(/max_batch_size: (\d+)/, 'max_batch_size: "$1"')), /integer value expected/);
+    t.throws(
+      () => parseConfig(text.replace(/max_batch_size: (\d+)/, 'max_batch_size: "$1"')),
+      /integer value expected/,
+    );
   }
 });
 
@@ -193,7 +194,12 @@ t.test('the weights are stored once where the file system allows, and copied whe
   for (const name of ['fashion-mnist', 'fashion-mnist-inverse']) t.equal(await inode(weights(near, name)), own, name);
 
   const [here, other] = await Promise.all(
-    [shipped, '/dev/shm'].map((path) => stat(path).then(({ dev }) => dev, () => undefined)),
+    [shipped, '/dev/shm'].map((path) =>
+      stat(path).then(
+        ({ dev }) => dev,
+        () => undefined,
+      ),
+    ),
   );
   if (other === undefined || other === here) return t.comment('/dev/shm is no other file system: copies are not tried');
   const far = await mkdtemp('/dev/shm/irevnet-');
@@ -225,7 +231,9 @@ t.test('what was written of the model is replaced; what others wrote is left as 
   for (const taken of ['resnet', 'resnet-inverse', 'resnet-round-trip']) {
     await mkdir(join(repository, taken));
     await writeFile(join(repository, taken, 'config.pbtxt'), 'name: "mine"\n');
-    await t.rejects(write('resnet'), { message: new RegExp(`triton/${taken} exists and was not written of this model`) });
+    await t.rejects(write('resnet'), {
+      message: new RegExp(`triton/${taken} exists and was not written of this model`),
+    });
     t.same((await readdir(repository)).sort(), ['model', taken], 'nothing was written');
     t.equal(await readFile(join(repository, taken, 'config.pbtxt'), 'utf8'), 'name: "mine"\n');
     await rm(join(repository, taken), { recursive: true });
@@ -237,7 +245,10 @@ t.test('by the command line', async (t) => {
   const triton = ['--triton', repository];
   const gpu = await cli('export', 'fashion-mnist', ...triton);
   t.match(gpu, { code: 0, stderr: '', stdout: `${join(repository, 'fashion-mnist')}\n` });
-  t.match(await readTritonConfig(repository, 'fashion-mnist'), { max_batch_size: 64, instance_group: [{ kind: 'KIND_GPU' }] });
+  t.match(await readTritonConfig(repository, 'fashion-mnist'), {
+    max_batch_size: 64,
+    instance_group: [{ kind: 'KIND_GPU' }],
+  });
   const flags = ['--execution-provider', 'cpu', '--batches', '16,2', '--max-delay', '0.5', '--json'];
   const cpu = await cli('export', 'fashion-mnist', ...triton, ...flags);
   const names = ['fashion-mnist', 'fashion-mnist-inverse', 'fashion-mnist-round-trip'];
@@ -252,10 +263,23 @@ t.test('by the command line', async (t) => {
 
   const refused: [code: number, message: RegExp, ...args: string[]][] = [
     [1, /nope\/manifest\.json cannot be read/, 'nope', ...triton],
-    [2, /'--random-weights' cannot be used with option '--triton <folder>'/, 'irevnet-b', '--random-weights', ...triton],
+    [
+      2,
+      /'--triton <folder>' cannot be used with option '--random-weights'/,
+      'irevnet-b',
+      '--random-weights',
+      ...triton,
+    ],
     [2, /'--batches <sizes>' needs --triton/, 'irevnet-b', '--random-weights', '--batches', '1'],
     [2, /--batches.*expected a whole number of at least 1/, 'fashion-mnist', ...triton, '--batches', '8,0'],
-    [2, /--execution-provider.*Allowed choices are cuda, cpu, auto/, 'fashion-mnist', ...triton, '--execution-provider', 'tpu'],
+    [
+      2,
+      /--execution-provider.*Allowed choices are cuda, cpu, auto/,
+      'fashion-mnist',
+      ...triton,
+      '--execution-provider',
+      'tpu',
+    ],
   ];
   const ended = await Promise.all(refused.map(([, , ...args]) => cli('export', ...args)));
   for (const [i, [code, message]] of refused.entries()) t.match(ended[i], { code, stdout: '', stderr: message });
