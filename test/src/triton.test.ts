@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, type ValueInfoProto } from 'onnx-buf';
@@ -139,8 +139,8 @@ t.test('configurations are those of the graphs beside them, whose round trip is 
       t.match(inputs, Object.fromEntries(input.map(({ name, data_type, dims }) => [name, { data_type, dims }])));
     }
   }
-  const { labels } = await readModelFolder(join(models, 'injective'));
   for (const { name, output } of configs) {
+    const { labels } = await readModelFolder(join(models, name.startsWith('resnet') ? 'resnet' : 'injective'));
     for (const { label_filename, dims } of output.filter((o) => o.label_filename)) {
       const lines = (await readFile(join(repository, name, label_filename!), 'utf8')).trimEnd().split('\n');
       t.same([lines, dims], [labels, [labels.length]]);
@@ -187,7 +187,7 @@ t.test('an ensemble fits its models; one that does not is found out', async (t) 
 
 t.test('the weights are stored once where the file system allows, and copied where not', async (t) => {
   const weights = (repository: string, model: string) => join(repository, model, '1', 'weights.bin');
-  const inode = async (path: string) => (await stat(path)).ino;
+  const inode = async (path: string) => (await lstat(path)).ino;
   const near = t.testdir();
   await writeRepository(shipped, near, settings);
   const own = await inode(join(shipped, 'weights.bin'));
@@ -221,12 +221,14 @@ t.test('what was written of the model is replaced; what others wrote is left as 
   t.match(await readTritonConfig(repository, 'model'), { max_batch_size: 1, dynamic_batching: {} });
   t.same((await readdir(repository)).length, 3, 'and nothing else is left');
 
-  const resnet = { ...(await readModelFolder(join(models, 'resnet'))), name: 'model' };
+  const found = await readModelFolder(join(models, 'resnet'));
+  const resnet = { ...found, name: 'model', labels: ['two\nlines', ...found.labels.slice(1)] };
   await rm(join(models, 'model'), { recursive: true });
   await cp(join(models, 'resnet'), join(models, 'model'), { recursive: true });
   await writeFile(join(models, 'model', 'manifest.json'), JSON.stringify(resnet));
   t.same(await write(), ['model']);
   t.same(await readdir(repository), ['model'], 'an inverse that is no more is not served');
+  t.match(await readFile(join(repository, 'model', 'labels.txt'), 'utf8'), /^two lines\nclass 1\n/);
 
   for (const taken of ['resnet', 'resnet-inverse', 'resnet-round-trip']) {
     await mkdir(join(repository, taken));
