@@ -6,6 +6,8 @@ import { openSession, type Session } from '../../export/runtime.js';
 import { createHost, type Open } from './host.js';
 import {
   type Batch,
+  type GraphName,
+  graphs,
   type Order,
   type Outputs,
   type Refusal,
