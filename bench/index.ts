@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { backends } from './backends.js';
 import { ceiling } from './ceiling.js';
 import { compare } from './compare.js';
 import { health } from './health.js';
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   overload,
   recovery,
   'slow-clients': slowClients,
+  backends,
 };
 
 const { values, positionals } = parseArgs({
