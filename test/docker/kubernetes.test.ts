@@ -1,0 +1,276 @@
+import { spawnSync } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { IScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
+import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import type { IJob } from 'kubernetes-models/batch/v1/Job';
+import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import type { INamespace } from 'kubernetes-models/v1/Namespace';
+import type { IService } from 'kubernetes-models/v1/Service';
+import t, { type Test } from 'tap';
+import { parseAllDocuments, stringify } from 'yaml';
+import { packagePath } from '../../export/package.js';
+import { readConfig, settings, variableOf } from '../../src/config.js';
+import { declared } from '../../src/metrics/declared.js';
+import { service } from '../helpers/app.js';
+import type { IInferenceService, IServingRuntime } from '../helpers/kserve.js';
+import { mistakesIn } from '../helpers/kubernetes.js';
+import { type Manifest, render } from '../helpers/kustomize.js';
+import { environmentOf, find, type Pod, podsOf } from '../helpers/pods.js';
+
+const at = (...path: string[]): string => packagePath('docker', 'kubernetes', ...path);
+const FOLDERS = ['namespace', 'overlays/cpu', 'overlays/gpu', 'batch/encode', 'batch/merge', 'kserve'];
+/** What the overlays leave to choose, in the order in which it is applied. */
+const CHOICES = ['monitoring', 'keda', 'api-keys', 'models-volume', 'tracing'];
+
+/** An overlay with components that it lacks, as somebody's own overlay has them. */
+function extended(t: Test, overlay: string, components: readonly string[]): string {
+  const folder = t.testdir({ 'kustomization.yaml': '' });
+  const away = (...path: string[]): string => relative(folder, at(...path));
+  const content = {
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    namespace: 'irevnet',
+    resources: [away('overlays', overlay)],
+    components: components.map((name) => away('components', name)),
+  };
+  return t.testdir({ 'kustomization.yaml': stringify(content) });
+}
+
+const objectsOf = async (folder: string): Promise<readonly Manifest[]> => (await render(at(folder))).objects;
+const everything = async (t: Test): Promise<readonly Manifest[]> => {
+  const full = (await render(extended(t, 'cpu', CHOICES))).objects;
+  return [...full, ...(await Promise.all(FOLDERS.map(objectsOf))).flat()];
+};
+const podsOfAll = async (): Promise<Pod[]> => podsOf((await Promise.all(FOLDERS.map(objectsOf))).flat());
+
+const sorted = (objects: readonly Manifest[]): Manifest[] =>
+  [...objects].sort((a, b) => (`${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1));
+
+const kubectl = (...args: string[]) => spawnSync('kubectl', args, { encoding: 'utf8' });
+
+t.test('every file is part of something', async (t) => {
+  const rendered = await Promise.all([...FOLDERS.map((folder) => at(folder)), extended(t, 'cpu', CHOICES)].map(render));
+  const used = new Set(rendered.flatMap(({ files }) => files));
+  const there = await readdir(at(), { recursive: true });
+  const unused = there.filter((path) => path.endsWith('.yaml') && !used.has(at(path)));
+  t.same(unused, []);
+});
+
+const without = kubectl('version', '--client').status === 0 ? false : 'kubectl is not installed';
+t.test('folders are rendered as kubectl renders them', { skip: without }, async (t) => {
+  for (const folder of [...FOLDERS.map((name) => at(name)), extended(t, 'gpu', CHOICES.slice(2))]) {
+    const { stdout, stderr } = kubectl('kustomize', folder);
+    const said = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
+    t.strictSame(sorted((await render(folder)).objects), sorted(said), `${folder} ${stderr}`);
+  }
+});
+
+t.test('Kubernetes, KEDA, the Prometheus operator and KServe know every field', async (t) => {
+  t.same(await mistakesIn(await everything(t)), []);
+});
+
+t.test('a field that there is not, or a wrong value, is found', async (t) => {
+  const objects = await everything(t);
+  const broken = (kind: string, from: string, to: string): Manifest => {
+    const text = JSON.stringify(find(objects, kind));
+    t.ok(text.includes(from), `${kind} has ${from}`);
+    return JSON.parse(text.replace(from, to));
+  };
+  const wrong = [
+    broken('Deployment', '"failureThreshold"', '"failureTreshold"'),
+    broken('Deployment', '"readOnlyRootFilesystem":true', '"readOnlyRootFilesystem":"yes"'),
+    broken('Deployment', '"memory":"1Gi"', '"memory":"1 GB"'),
+    broken('Job', '"backoffLimitPerIndex"', '"backOffLimitPerIndex"'),
+    broken('NetworkPolicy', '"namespaceSelector"', '"namespacesSelector"'),
+    broken('ScaledObject', '"pollingInterval"', '"pollInterval"'),
+    broken('ServiceMonitor', '"scrapeTimeout"', '"timeout"'),
+    broken('ServiceMonitor', '"interval":"15s"', '"interval":"15 seconds"'),
+    broken('ServingRuntime', '"protocolVersions"', '"protocols"'),
+    broken('ServingRuntime', '"containerPort"', '"port"'),
+    broken('InferenceService', '"storageUri"', '"storageURI"'),
+  ];
+  for (const object of wrong) t.not((await mistakesIn([object])).length, 0, object.kind);
+});
+
+t.test('pods keep to what the Pod Security Standard calls restricted, and more', async (t) => {
+  const pods = await podsOfAll();
+  t.equal(pods.length, 5);
+  for (const { title, spec, container } of pods) {
+    const { hostNetwork, hostPID, hostIPC, volumes = [] } = spec;
+    t.same([hostNetwork, hostPID, hostIPC], [undefined, undefined, undefined], title);
+    t.match(spec.securityContext, { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } });
+    const own = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } };
+    t.match(container.securityContext, own, title);
+    t.match(spec, { automountServiceAccountToken: false, enableServiceLinks: false }, title);
+    const kinds = volumes.map(({ name, ...source }) => Object.keys(source)[0]);
+    t.same(kinds.filter((kind) => !['emptyDir', 'persistentVolumeClaim', 'secret'].includes(kind!)), [], title);
+    t.match(volumes, [{ name: 'tmp', emptyDir: { medium: 'Memory', sizeLimit: /\d/ } }].slice(volumes.length - 1));
+    t.ok(container.volumeMounts!.some(({ name, mountPath }) => name === 'tmp' && mountPath === '/tmp'), title);
+    const { requests, limits } = container.resources!;
+    for (const resource of ['cpu', 'memory']) t.ok(requests![resource] && limits![resource], `${title}: ${resource}`);
+  }
+  const runtime = find<IServingRuntime>(await objectsOf('kserve'), 'ServingRuntime')!;
+  t.match(runtime.spec.containers[0]!.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+  const namespace = find<INamespace>(await objectsOf('namespace'), 'Namespace')!;
+  t.match(namespace.metadata!.labels, { 'pod-security.kubernetes.io/enforce': 'restricted' });
+});
+
+t.test('variables are settings, with values in their ranges', async (t) => {
+  const known = settings.map(variableOf);
+  for (const { title, container } of [...(await podsOfAll()), ...podsOf(await everything(t))]) {
+    const environment = environmentOf(container);
+    const unknown = Object.keys(environment).filter((name) => name.startsWith('IREVNET_') && !known.includes(name));
+    t.same(unknown, [], title);
+    t.doesNotThrow(() => readConfig({}, environment), title);
+  }
+});
+
+t.test('servers listen where they are looked for, and answer the probes', async (t) => {
+  const { app } = await service(t);
+  const servers = (await podsOfAll()).filter(({ container }) => container.args![0] === 'serve');
+  t.equal(servers.length, 3);
+  for (const { title, container } of servers) {
+    const { host, port } = readConfig({}, environmentOf(container));
+    t.equal(host, '0.0.0.0', title);
+    const [declaredPort, ...others] = container.ports!;
+    t.match(declaredPort, { containerPort: port }, title);
+    t.same(others, []);
+    for (const probe of [container.startupProbe!, container.readinessProbe!, container.livenessProbe!]) {
+      t.ok([declaredPort!.name, port].includes(probe.httpGet!.port), title);
+      t.equal((await app.inject(probe.httpGet!.path!)).statusCode, 200, `${title}: ${probe.httpGet!.path}`);
+    }
+    const { startupProbe, livenessProbe } = container;
+    t.ok(startupProbe!.periodSeconds! * startupProbe!.failureThreshold! >= 300, 'large models have time to load');
+    t.match(livenessProbe!.httpGet!.path, /health|live/);
+  }
+});
+
+t.test('pods are not killed before they have drained', async (t) => {
+  for (const { title, spec, container } of await podsOfAll()) {
+    if (container.args![0] !== 'serve') continue;
+    const { grace, timeout } = readConfig({}, environmentOf(container));
+    t.ok(grace >= 5, `${title}: proxies hear of it`);
+    // An answer that is not read is cut off after twice the time for it.
+    t.ok(spec.terminationGracePeriodSeconds! > grace + 2 * timeout, title);
+  }
+});
+
+t.test('workers and threads are as many as CPUs', async (t) => {
+  for (const folder of ['overlays/cpu', 'kserve']) {
+    const [pod] = podsOf(await objectsOf(folder));
+    const { workers, threads } = readConfig({}, environmentOf(pod!.container));
+    t.equal(workers * threads, Number(pod!.container.resources!.limits!.cpu), folder);
+  }
+});
+
+t.test('a pod on a GPU asks for one and computes there, others do not', async (t) => {
+  for (const pod of await podsOfAll()) {
+    const gpus = pod.container.resources!.limits!['nvidia.com/gpu'];
+    const image = pod.container.image!;
+    t.match(image, /^irevnet:(cpu|cuda)$/);
+    t.equal(gpus, image === 'irevnet:cuda' ? '1' : undefined, pod.title);
+    t.equal(environmentOf(pod.container).IREVNET_EXECUTION_PROVIDER, gpus && 'cuda', pod.title);
+  }
+  const { spec } = find<IDeployment>(await objectsOf('overlays/gpu'), 'Deployment')!;
+  t.match(spec!.strategy, { rollingUpdate: { maxSurge: 0 } });
+  t.match(spec!.template.spec!.tolerations, [{ key: 'nvidia.com/gpu', operator: 'Exists' }]);
+});
+
+t.test('everything selects the pods of the Deployment', async (t) => {
+  const objects = await everything(t);
+  const { metadata, spec } = find<IDeployment>(objects, 'Deployment')!;
+  const labels = spec!.template.metadata!.labels!;
+  const service = find<IService>(objects, 'Service')!;
+  const policies = objects.filter(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name !== 'deny-all');
+  const constraints = spec!.template.spec!.topologySpreadConstraints!;
+  const selectors = [
+    service.spec!.selector,
+    spec!.selector.matchLabels,
+    find<IPodDisruptionBudget>(objects, 'PodDisruptionBudget')!.spec!.selector!.matchLabels,
+    ...policies.map((policy) => (policy as INetworkPolicy).spec!.podSelector!.matchLabels),
+    ...constraints.map(({ labelSelector }) => labelSelector!.matchLabels),
+  ];
+  t.ok(policies.length >= 3);
+  for (const selector of selectors) t.strictSame({ ...labels, ...selector }, labels);
+  for (const selector of selectors) t.ok(Object.keys(selector!).length > 0);
+  const [job] = podsOf(await objectsOf('batch/encode'));
+  t.notMatch(job!.labels, service.spec!.selector!, 'requests do not go to jobs');
+  const target = { apiVersion: 'apps/v1', kind: 'Deployment', name: metadata!.name };
+  t.strictSame(find<IHorizontalPodAutoscaler>(objects, 'HorizontalPodAutoscaler')!.spec!.scaleTargetRef, target);
+  t.strictSame(find<IScaledObject>(objects, 'ScaledObject')!.spec.scaleTargetRef, target);
+  t.equal(spec!.replicas, undefined, 'the number of replicas is the autoscaler’s');
+});
+
+t.test('ports agree', async (t) => {
+  const objects = await everything(t);
+  const [{ containerPort, name }] = podsOf(objects)[0]!.container.ports! as [{ containerPort: number; name: string }];
+  const [port] = find<IService>(objects, 'Service')!.spec!.ports!;
+  t.equal(port!.targetPort, name);
+  t.equal(find<IServiceMonitor>(objects, 'ServiceMonitor')!.spec.endpoints[0]!.port, port!.name);
+  for (const policy of objects.filter(({ kind }) => kind === 'NetworkPolicy') as unknown as INetworkPolicy[]) {
+    for (const { ports } of policy.spec!.ingress ?? []) t.same(ports, [{ port: containerPort, protocol: 'TCP' }]);
+  }
+});
+
+t.test('autoscaling on the queue asks for series that there are, of what is scraped', async (t) => {
+  const objects = await everything(t);
+  const { triggers, minReplicaCount } = find<IScaledObject>(objects, 'ScaledObject')!.spec;
+  const { metadata } = find<IServiceMonitor>(objects, 'ServiceMonitor')!;
+  const { name, namespace } = find<IService>(objects, 'Service')!.metadata!;
+  t.same(
+    triggers.map(({ metadata }) => /irevnet_\w+/.exec(metadata.query!)?.[0]),
+    ['irevnet_queue_images', 'irevnet_in_flight_images'],
+  );
+  for (const { type, metadata } of triggers) {
+    t.equal(type, 'prometheus');
+    t.ok(Object.keys(declared).includes(/irevnet_\w+/.exec(metadata.query!)![0]), metadata.query);
+    t.match(metadata.query, `{job="${name}", namespace="${namespace}"}`);
+    t.ok(Number(metadata.threshold) < readConfig({}, {}).maxQueue, 'pods are added before requests are refused');
+  }
+  t.equal(metadata!.namespace, namespace);
+  t.ok(minReplicaCount! >= 2, 'one may go');
+});
+
+t.test('with API keys Prometheus shows one, and the file is where the setting says', async (t) => {
+  const { objects } = await render(extended(t, 'cpu', ['monitoring', 'api-keys']));
+  const [{ spec, container }] = podsOf(objects) as [Pod];
+  const { apiKeysFile } = readConfig({}, environmentOf(container));
+  const { secret, name } = spec.volumes!.find(({ secret }) => secret)!;
+  const { mountPath } = container.volumeMounts!.find((mount) => mount.name === name)!;
+  t.equal(apiKeysFile, join(mountPath, secret!.items![0]!.path));
+  const [endpoint] = find<IServiceMonitor>(objects, 'ServiceMonitor')!.spec.endpoints;
+  t.match(endpoint, { port: 'http', path: '/metrics', authorization: { credentials: { name: secret!.secretName } } });
+});
+
+t.test('models are read from where they are mounted', async (t) => {
+  const { objects } = await render(extended(t, 'cpu', ['models-volume']));
+  const [{ container }] = podsOf(objects) as [Pod];
+  const { mountPath } = container.volumeMounts!.find(({ name }) => name === 'models')!;
+  t.equal(readConfig({}, environmentOf(container)).models, mountPath);
+});
+
+t.test('KServe finds the runtime, its protocol and the models', async (t) => {
+  const objects = await objectsOf('kserve');
+  const { metadata, spec } = find<IServingRuntime>(objects, 'ServingRuntime')!;
+  const { model } = find<IInferenceService>(objects, 'InferenceService')!.spec.predictor;
+  t.equal(model.runtime, metadata.name);
+  t.ok(spec.supportedModelFormats!.some(({ name }) => name === model.modelFormat.name));
+  t.ok(spec.protocolVersions!.includes(model.protocolVersion!));
+  t.equal(spec.containers[0]!.name, 'kserve-container');
+  t.equal(readConfig({}, environmentOf(spec.containers[0]!)).models, '/mnt/models');
+});
+
+t.test('each index of the job is a shard, and it is retried by itself', async (t) => {
+  const { spec } = find<IJob>(await objectsOf('batch/encode'), 'Job')!;
+  const { args } = spec!.template.spec!.containers[0]!;
+  t.equal(args![args!.indexOf('--shard') + 1], `$(JOB_COMPLETION_INDEX)/${spec!.completions}`);
+  t.match(spec, { completionMode: 'Indexed', backoffLimitPerIndex: 3 });
+  // Both are demanded by backoffLimitPerIndex and podFailurePolicy.
+  t.equal(spec!.template.spec!.restartPolicy, 'Never');
+  const [name] = spec!.template.spec!.containers.map((container) => container.name);
+  for (const { onExitCodes } of spec!.podFailurePolicy!.rules) t.match(onExitCodes?.containerName ?? name, name);
+});
