@@ -14,6 +14,7 @@ import t, { type Test } from 'tap';
 import { parseAllDocuments, stringify } from 'yaml';
 import { packagePath } from '../../export/package.js';
 import { readConfig, settings, variableOf } from '../../src/config.js';
+import { exitCodes } from '../../src/exit-codes.js';
 import { declared } from '../../src/metrics/declared.js';
 import { service } from '../helpers/app.js';
 import type { IInferenceService, IServingRuntime } from '../helpers/kserve.js';
@@ -75,25 +76,32 @@ t.test('Kubernetes, KEDA, the Prometheus operator and KServe know every field', 
 
 t.test('a field that there is not, or a wrong value, is found', async (t) => {
   const objects = await everything(t);
-  const broken = (kind: string, from: string, to: string): Manifest => {
-    const text = JSON.stringify(find(objects, kind));
-    t.ok(text.includes(from), `${kind} has ${from}`);
-    return JSON.parse(text.replace(from, to));
+  const broken = ([kind, from, to]: readonly string[], i: number): Manifest => {
+    const object = find<Manifest>(objects, kind!)!;
+    const text = JSON.stringify({ ...object, metadata: { ...object.metadata, name: `broken-${i}` } });
+    t.ok(text.includes(from!), `${kind} has ${from}`);
+    return JSON.parse(text.replace(from!, to!));
   };
   const wrong = [
-    broken('Deployment', '"failureThreshold"', '"failureTreshold"'),
-    broken('Deployment', '"readOnlyRootFilesystem":true', '"readOnlyRootFilesystem":"yes"'),
-    broken('Deployment', '"memory":"1Gi"', '"memory":"1 GB"'),
-    broken('Job', '"backoffLimitPerIndex"', '"backOffLimitPerIndex"'),
-    broken('NetworkPolicy', '"namespaceSelector"', '"namespacesSelector"'),
-    broken('ScaledObject', '"pollingInterval"', '"pollInterval"'),
-    broken('ServiceMonitor', '"scrapeTimeout"', '"timeout"'),
-    broken('ServiceMonitor', '"interval":"15s"', '"interval":"15 seconds"'),
-    broken('ServingRuntime', '"protocolVersions"', '"protocols"'),
-    broken('ServingRuntime', '"containerPort"', '"port"'),
-    broken('InferenceService', '"storageUri"', '"storageURI"'),
+    ['Deployment', '"failureThreshold"', '"failureTreshold"'],
+    ['Deployment', '"readOnlyRootFilesystem":true', '"readOnlyRootFilesystem":"yes"'],
+    ['Deployment', '"memory":"1Gi"', '"memory":"1 GB"'],
+    ['Job', '"backoffLimitPerIndex"', '"backOffLimitPerIndex"'],
+    ['NetworkPolicy', '"policyTypes"', '"policies"'],
+    ['ScaledObject', '"pollingInterval"', '"pollInterval"'],
+    ['ServiceMonitor', '"scrapeTimeout"', '"timeout"'],
+    ['ServiceMonitor', '"interval":"15s"', '"interval":"15 seconds"'],
+    ['ServingRuntime', '"protocolVersions"', '"protocols"'],
+    ['ServingRuntime', '"memory":"1Gi"', '"memory":"1 GB"'],
+    ['ServingRuntime', '"containerPort"', '"port"'],
+    ['InferenceService', '"storageUri"', '"storageURI"'],
+    ['InferenceService', '"runAsUser":1000', '"runAsUser":"node"'],
   ];
-  for (const object of wrong) t.not((await mistakesIn([object])).length, 0, object.kind);
+  const found = await mistakesIn(wrong.map(broken));
+  for (const [i, [kind, , to]] of wrong.entries()) {
+    const own = found.filter((message) => message.startsWith(`${kind} broken-${i}: `));
+    t.ok(own.length > 0, `${kind}: ${to}: ${own}`);
+  }
 });
 
 t.test('pods keep to what the Pod Security Standard calls restricted, and more', async (t) => {
@@ -107,14 +115,24 @@ t.test('pods keep to what the Pod Security Standard calls restricted, and more',
     t.match(container.securityContext, own, title);
     t.match(spec, { automountServiceAccountToken: false, enableServiceLinks: false }, title);
     const kinds = volumes.map(({ name, ...source }) => Object.keys(source)[0]);
-    t.same(kinds.filter((kind) => !['emptyDir', 'persistentVolumeClaim', 'secret'].includes(kind!)), [], title);
+    t.same(
+      kinds.filter((kind) => !['emptyDir', 'persistentVolumeClaim', 'secret'].includes(kind!)),
+      [],
+      title,
+    );
     t.match(volumes, [{ name: 'tmp', emptyDir: { medium: 'Memory', sizeLimit: /\d/ } }].slice(volumes.length - 1));
-    t.ok(container.volumeMounts!.some(({ name, mountPath }) => name === 'tmp' && mountPath === '/tmp'), title);
+    t.ok(
+      container.volumeMounts!.some(({ name, mountPath }) => name === 'tmp' && mountPath === '/tmp'),
+      title,
+    );
     const { requests, limits } = container.resources!;
     for (const resource of ['cpu', 'memory']) t.ok(requests![resource] && limits![resource], `${title}: ${resource}`);
   }
   const runtime = find<IServingRuntime>(await objectsOf('kserve'), 'ServingRuntime')!;
-  t.match(runtime.spec.containers[0]!.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+  t.match(runtime.spec.containers[0]!.securityContext, {
+    runAsNonRoot: true,
+    seccompProfile: { type: 'RuntimeDefault' },
+  });
   const namespace = find<INamespace>(await objectsOf('namespace'), 'Namespace')!;
   t.match(namespace.metadata!.labels, { 'pod-security.kubernetes.io/enforce': 'restricted' });
 });
@@ -160,7 +178,7 @@ t.test('pods are not killed before they have drained', async (t) => {
 });
 
 t.test('workers and threads are as many as CPUs', async (t) => {
-  for (const folder of ['overlays/cpu', 'kserve']) {
+  for (const folder of ['overlays/cpu', 'batch/encode', 'kserve']) {
     const [pod] = podsOf(await objectsOf(folder));
     const { workers, threads } = readConfig({}, environmentOf(pod!.container));
     t.equal(workers * threads, Number(pod!.container.resources!.limits!.cpu), folder);
@@ -169,11 +187,11 @@ t.test('workers and threads are as many as CPUs', async (t) => {
 
 t.test('a pod on a GPU asks for one and computes there, others do not', async (t) => {
   for (const pod of await podsOfAll()) {
-    const gpus = pod.container.resources!.limits!['nvidia.com/gpu'];
-    const image = pod.container.image!;
-    t.match(image, /^irevnet:(cpu|cuda)$/);
-    t.equal(gpus, image === 'irevnet:cuda' ? '1' : undefined, pod.title);
-    t.equal(environmentOf(pod.container).IREVNET_EXECUTION_PROVIDER, gpus && 'cuda', pod.title);
+    const { image, resources } = pod.container;
+    const { IREVNET_EXECUTION_PROVIDER: provider } = environmentOf(pod.container);
+    t.ok(['irevnet:cpu', 'irevnet:cuda'].includes(image!), pod.title);
+    const expected = image === 'irevnet:cuda' ? ['1', 'cuda'] : [undefined, undefined];
+    t.same([resources!.limits!['nvidia.com/gpu'], provider], expected, pod.title);
   }
   const { spec } = find<IDeployment>(await objectsOf('overlays/gpu'), 'Deployment')!;
   t.match(spec!.strategy, { rollingUpdate: { maxSurge: 0 } });
@@ -227,7 +245,7 @@ t.test('autoscaling on the queue asks for series that there are, of what is scra
   );
   for (const { type, metadata } of triggers) {
     t.equal(type, 'prometheus');
-    t.ok(Object.keys(declared).includes(/irevnet_\w+/.exec(metadata.query!)![0]), metadata.query);
+    t.ok(Object.keys(declared).includes(/irevnet_\w+/.exec(metadata.query!)![0]), metadata.query!);
     t.match(metadata.query, `{job="${name}", namespace="${namespace}"}`);
     t.ok(Number(metadata.threshold) < readConfig({}, {}).maxQueue, 'pods are added before requests are refused');
   }
@@ -271,6 +289,13 @@ t.test('each index of the job is a shard, and it is retried by itself', async (t
   t.match(spec, { completionMode: 'Indexed', backoffLimitPerIndex: 3 });
   // Both are demanded by backoffLimitPerIndex and podFailurePolicy.
   t.equal(spec!.template.spec!.restartPolicy, 'Never');
-  const [name] = spec!.template.spec!.containers.map((container) => container.name);
-  for (const { onExitCodes } of spec!.podFailurePolicy!.rules) t.match(onExitCodes?.containerName ?? name, name);
+  const codes = Object.fromEntries(
+    spec!.podFailurePolicy!.rules.map(({ action, onExitCodes }) => [action, onExitCodes?.values]),
+  );
+  const common = ['usage', 'models-missing', 'model-damaged', 'not-writable', 'not-permitted'] as const;
+  t.strictSame(codes, {
+    Ignore: undefined,
+    FailJob: common.map((reason) => exitCodes[reason]),
+    FailIndex: [exitCodes['images-skipped']],
+  });
 });

@@ -34,9 +34,7 @@ const Kustomization = Type.Object(
       ),
     ),
     images: Type.Optional(
-      Type.Array(
-        Type.Object({ name: Type.String(), newTag: Type.String() }, { additionalProperties: false }),
-      ),
+      Type.Array(Type.Object({ name: Type.String(), newTag: Type.String() }, { additionalProperties: false })),
     ),
   },
   { additionalProperties: false },
@@ -125,6 +123,9 @@ function mergedLists(old: Record<string, unknown>[], patch: Record<string, unkno
 function tagged(value: unknown, name: string, tag: string): unknown {
   if (Array.isArray(value)) return value.map((item) => tagged(item, name, tag));
   if (!isObject(value)) return value;
-  const entries = Object.entries(value).map(([k, v]) => [k, k === 'image' && v === name ? `${name}:${tag}` : tagged(v, name, tag)]);
+  const entries = Object.entries(value).map(([k, v]) => [
+    k,
+    k === 'image' && v === name ? `${name}:${tag}` : tagged(v, name, tag),
+  ]);
   return Object.fromEntries(entries);
 }

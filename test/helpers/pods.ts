@@ -1,5 +1,5 @@
-import type { IJob } from 'kubernetes-models/batch/v1/Job';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IJob } from 'kubernetes-models/batch/v1/Job';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
 import type { IInferenceService, IServingRuntime } from './kserve.js';
@@ -24,7 +24,9 @@ export function podsOf(objects: readonly Manifest[]): Pod[] {
     if (object.kind === 'InferenceService') {
       const runtime = find<IServingRuntime>(objects, 'ServingRuntime');
       const { model, ...spec } = (object as unknown as IInferenceService).spec.predictor;
-      return [podOf(title, {}, { ...runtime!.spec, ...spec, containers: [{ ...runtime!.spec.containers[0]!, ...model }] })];
+      return [
+        podOf(title, {}, { ...runtime!.spec, ...spec, containers: [{ ...runtime!.spec.containers[0]!, ...model }] }),
+      ];
     }
     if (object.kind !== 'Deployment' && object.kind !== 'Job') return [];
     const { metadata, spec } = (object as unknown as IDeployment | IJob).spec!.template;
