@@ -289,13 +289,24 @@ t.test('each index of the job is a shard, and it is retried by itself', async (t
   t.match(spec, { completionMode: 'Indexed', backoffLimitPerIndex: 3 });
   // Both are demanded by backoffLimitPerIndex and podFailurePolicy.
   t.equal(spec!.template.spec!.restartPolicy, 'Never');
-  const codes = Object.fromEntries(
-    spec!.podFailurePolicy!.rules.map(({ action, onExitCodes }) => [action, onExitCodes?.values]),
-  );
   const common = ['usage', 'models-missing', 'model-damaged', 'not-writable', 'not-permitted'] as const;
-  t.strictSame(codes, {
+  t.strictSame(reactionsOf(spec!), {
     Ignore: undefined,
     FailJob: common.map((reason) => exitCodes[reason]),
     FailIndex: [exitCodes['images-skipped']],
   });
+});
+
+/** What a job does about which exit codes. */
+const reactionsOf = ({ podFailurePolicy }: NonNullable<IJob['spec']>) =>
+  Object.fromEntries(podFailurePolicy!.rules.map(({ action, onExitCodes }) => [action, onExitCodes?.values]));
+
+t.test('the merge takes what the shards wrote, and is not tried again where that is no use', async (t) => {
+  const merge = find<IJob>(await objectsOf('batch/merge'), 'Job')!.spec!;
+  const encode = find<IJob>(await objectsOf('batch/encode'), 'Job')!.spec!;
+  const [output, merged] = [encode, merge].map(({ template }) => template.spec!.containers[0]!.args!);
+  t.equal(merged!.at(-1), output![output!.indexOf('--output') + 1]);
+  t.strictSame(encode.template.spec!.volumes, merge.template.spec!.volumes);
+  const useless = (['usage', 'not-writable', 'images-skipped'] as const).map((reason) => exitCodes[reason]);
+  t.strictSame(reactionsOf(merge), { Ignore: undefined, FailJob: useless });
 });
