@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { IScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
 import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
@@ -10,99 +8,15 @@ import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/Netw
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import type { INamespace } from 'kubernetes-models/v1/Namespace';
 import type { IService } from 'kubernetes-models/v1/Service';
-import t, { type Test } from 'tap';
-import { parseAllDocuments, stringify } from 'yaml';
-import { packagePath } from '../../export/package.js';
+import t from 'tap';
 import { readConfig, settings, variableOf } from '../../src/config.js';
 import { exitCodes } from '../../src/exit-codes.js';
 import { declared } from '../../src/metrics/declared.js';
 import { service } from '../helpers/app.js';
 import type { IInferenceService, IServingRuntime } from '../helpers/kserve.js';
-import { mistakesIn } from '../helpers/kubernetes.js';
-import { type Manifest, render } from '../helpers/kustomize.js';
+import { render } from '../helpers/kustomize.js';
+import { everything, extended, objectsOf, podsOfAll } from '../helpers/manifests.js';
 import { environmentOf, find, type Pod, podsOf } from '../helpers/pods.js';
-
-const at = (...path: string[]): string => packagePath('docker', 'kubernetes', ...path);
-const FOLDERS = ['namespace', 'overlays/cpu', 'overlays/gpu', 'batch/encode', 'batch/merge', 'kserve'];
-/** What the overlays leave to choose, in the order in which it is applied. */
-const CHOICES = ['monitoring', 'keda', 'api-keys', 'models-volume', 'tracing'];
-
-/** An overlay with components that it lacks, as somebody's own overlay has them. */
-function extended(t: Test, overlay: string, components: readonly string[]): string {
-  const folder = t.testdir({ 'kustomization.yaml': '' });
-  const away = (...path: string[]): string => relative(folder, at(...path));
-  const content = {
-    apiVersion: 'kustomize.config.k8s.io/v1beta1',
-    kind: 'Kustomization',
-    namespace: 'irevnet',
-    resources: [away('overlays', overlay)],
-    components: components.map((name) => away('components', name)),
-  };
-  return t.testdir({ 'kustomization.yaml': stringify(content) });
-}
-
-const objectsOf = async (folder: string): Promise<readonly Manifest[]> => (await render(at(folder))).objects;
-const everything = async (t: Test): Promise<readonly Manifest[]> => {
-  const full = (await render(extended(t, 'cpu', CHOICES))).objects;
-  return [...full, ...(await Promise.all(FOLDERS.map(objectsOf))).flat()];
-};
-const podsOfAll = async (): Promise<Pod[]> => podsOf((await Promise.all(FOLDERS.map(objectsOf))).flat());
-
-const sorted = (objects: readonly Manifest[]): Manifest[] =>
-  [...objects].sort((a, b) => (`${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1));
-
-const kubectl = (...args: string[]) => spawnSync('kubectl', args, { encoding: 'utf8' });
-
-t.test('every file is part of something', async (t) => {
-  const rendered = await Promise.all([...FOLDERS.map((folder) => at(folder)), extended(t, 'cpu', CHOICES)].map(render));
-  const used = new Set(rendered.flatMap(({ files }) => files));
-  const there = await readdir(at(), { recursive: true });
-  const unused = there.filter((path) => path.endsWith('.yaml') && !used.has(at(path)));
-  t.same(unused, []);
-});
-
-const without = kubectl('version', '--client').status === 0 ? false : 'kubectl is not installed';
-t.test('folders are rendered as kubectl renders them', { skip: without }, async (t) => {
-  for (const folder of [...FOLDERS.map((name) => at(name)), extended(t, 'gpu', CHOICES.slice(2))]) {
-    const { stdout, stderr } = kubectl('kustomize', folder);
-    const said = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
-    t.strictSame(sorted((await render(folder)).objects), sorted(said), `${folder} ${stderr}`);
-  }
-});
-
-t.test('Kubernetes, KEDA, the Prometheus operator and KServe know every field', async (t) => {
-  t.same(await mistakesIn(await everything(t)), []);
-});
-
-t.test('a field that there is not, or a wrong value, is found', async (t) => {
-  const objects = await everything(t);
-  const broken = ([kind, from, to]: readonly string[], i: number): Manifest => {
-    const object = find<Manifest>(objects, kind!)!;
-    const text = JSON.stringify({ ...object, metadata: { ...object.metadata, name: `broken-${i}` } });
-    t.ok(text.includes(from!), `${kind} has ${from}`);
-    return JSON.parse(text.replace(from!, to!));
-  };
-  const wrong = [
-    ['Deployment', '"failureThreshold"', '"failureTreshold"'],
-    ['Deployment', '"readOnlyRootFilesystem":true', '"readOnlyRootFilesystem":"yes"'],
-    ['Deployment', '"memory":"1Gi"', '"memory":"1 GB"'],
-    ['Job', '"backoffLimitPerIndex"', '"backOffLimitPerIndex"'],
-    ['NetworkPolicy', '"policyTypes"', '"policies"'],
-    ['ScaledObject', '"pollingInterval"', '"pollInterval"'],
-    ['ServiceMonitor', '"scrapeTimeout"', '"timeout"'],
-    ['ServiceMonitor', '"interval":"15s"', '"interval":"15 seconds"'],
-    ['ServingRuntime', '"protocolVersions"', '"protocols"'],
-    ['ServingRuntime', '"memory":"1Gi"', '"memory":"1 GB"'],
-    ['ServingRuntime', '"containerPort"', '"port"'],
-    ['InferenceService', '"storageUri"', '"storageURI"'],
-    ['InferenceService', '"runAsUser":1000', '"runAsUser":"node"'],
-  ];
-  const found = await mistakesIn(wrong.map(broken));
-  for (const [i, [kind, , to]] of wrong.entries()) {
-    const own = found.filter((message) => message.startsWith(`${kind} broken-${i}: `));
-    t.ok(own.length > 0, `${kind}: ${to}: ${own}`);
-  }
-});
 
 t.test('pods keep to what the Pod Security Standard calls restricted, and more', async (t) => {
   const pods = await podsOfAll();
