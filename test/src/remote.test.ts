@@ -195,7 +195,11 @@ t.test('a server that answers oddly is left alone, and its requests go to anothe
   ] as const) {
     let odd = 0;
     let on = false;
-    const bad = await between(t, url, (path) => (on && path.endsWith('/infer') ? (odd++, answer) : undefined));
+    const bad = await between(t, url, (path) => {
+      if (!on || !path.endsWith('/infer')) return undefined;
+      odd++;
+      return answer;
+    });
     const { app, engine } = await service(t, { ...remote(bad, url), hangTimeout: 1 });
     while (engine.status().up < 4) await sleep(20);
     on = true;

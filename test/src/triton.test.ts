@@ -264,7 +264,7 @@ t.test('by the command line', async (t) => {
   t.notOk('optimization' in config || 'parameters' in config, 'a CPU has no use for options of CUDA');
 
   const refused: [code: number, message: RegExp, ...args: string[]][] = [
-    [1, /nope\/manifest\.json cannot be read/, 'nope', ...triton],
+    [20, /nope\/manifest\.json cannot be read/, 'nope', ...triton],
     [
       2,
       /'--triton <folder>' cannot be used with option '--random-weights'/,
