@@ -36,11 +36,13 @@ export async function chooseProvider(wanted: Config['executionProvider'], ids: r
 
 /** Why a GPU does not compute; undefined when it does. */
 async function whyNotCuda(id: number): Promise<string | undefined> {
+  const missing = await missingForCuda();
+  if (missing !== undefined) return missing;
   try {
     await runConvolution({ device: { provider: 'cuda', id }, threads: 1 });
     return undefined;
   } catch (error) {
-    return (await missingForCuda()) ?? firstLine(error as Error);
+    return firstLine(error as Error);
   }
 }
 
