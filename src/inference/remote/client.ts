@@ -26,6 +26,7 @@ export interface Client {
   get(path: string): Promise<unknown>;
   /** Runs a model on one input. @throws ServerError */
   infer(served: Served, input: Tensor, outputs: readonly string[], seconds: number): Promise<Record<string, Tensor>>;
+  /** Ends what is still under way. */
   close(): Promise<void>;
 }
 
@@ -74,7 +75,7 @@ export function createClient(base: string, key: string): Client {
         throw new ServerError('lost', `${base}${path}: ${(error as Error).message}`, { cause: error });
       }
     },
-    close: () => agent.close(),
+    close: () => agent.destroy(),
   };
 }
 

@@ -61,7 +61,6 @@ export function createServer(url: string, settings: ServerSettings, events: Serv
     const host = createHost(settings, open, events);
     await checkServer(url, client, served.values(), manifests);
     await host.load();
-    failures = 0;
     up = host;
     if (!closed) events.up();
   };
@@ -82,7 +81,10 @@ export function createServer(url: string, settings: ServerSettings, events: Serv
       const host = up;
       if (!host) throw new ServerError('refused', `${url} is down`);
       try {
-        return (await host.run(batch)) as Partial<Outputs>;
+        const outputs = (await host.run(batch)) as Partial<Outputs>;
+        // Only now: whoever passes the checks and fails at work is to be left alone ever longer as well.
+        failures = 0;
+        return outputs;
       } catch (error) {
         const itself = error instanceof SelfTestError || (error instanceof ServerError && error.kind === 'rejected');
         // Other batches that it held may have told already, and it may even be back.
