@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
@@ -21,7 +22,26 @@ export interface Arrangement {
 /** The cores and the memory that this process may use. */
 export function thisMachine(): Machine {
   const limit = process.constrainedMemory() ?? 0;
-  return { cores: availableParallelism(), memory: limit > 0 ? Math.min(limit, totalmem()) : totalmem() };
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return { cores: Math.min(availableParallelism(), coresOf(quota())), memory };
+}
+
+/** What the control group of this process says of processor time, which Node.js does not heed; empty outside of one. */
+function quota(): string {
+  try {
+    return readFileSync('/sys/fs/cgroup/cpu.max', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The cores that a quota such as "150000 100000" (microseconds in each period) comes to, at least one; Infinity for "max".
+ * https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+ */
+export function coresOf(cpuMax: string): number {
+  const [time, period] = cpuMax.trim().split(' ').map(Number);
+  return time! / period! > 0 ? Math.max(1, Math.floor(time! / period!)) : Infinity;
 }
 
 /**

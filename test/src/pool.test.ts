@@ -5,7 +5,7 @@ import { noiseImages } from '../../export/model/noise.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { readConfig } from '../../src/config.js';
 import { createAdmission } from '../../src/inference/admission.js';
-import { arrange } from '../../src/inference/arrange.js';
+import { arrange, coresOf } from '../../src/inference/arrange.js';
 import { batchLimit } from '../../src/inference/batch-sizes.js';
 import { createBatcher } from '../../src/inference/batcher.js';
 import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
@@ -90,6 +90,13 @@ t.test('workers and threads follow the aim, the cores and the memory', async (t)
   t.same(chosen('throughput', 4, 2e9), { workers: 2, threads: 2 }, 'memory for two');
   t.same(chosen('throughput', 4, 1e8), { workers: 1, threads: 4 }, 'there is always one');
   t.same(chosen('throughput', 4, 64e9, 3, 5), { workers: 3, threads: 5 }, 'what is given is taken');
+  t.same(['', 'max 100000', '50000 100000', '150000 100000', '400000 100000\n'].map(coresOf), [
+    Infinity,
+    Infinity,
+    1,
+    1,
+    4,
+  ]);
   const input = (size: number) => ({ input: { height: size, width: size, channels: 3 as const, mean: [0], std: [1] } });
   t.same(
     [28, 32, 64, 224, 299].map((size) => batchLimit(0, input(size))),
