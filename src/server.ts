@@ -46,7 +46,10 @@ export async function serve(config: Config): Promise<void> {
 
 /** What is told of the workers in the log. */
 const logged = (log: Logger): Observer => ({
-  tested: (model, found) => log.info({ model, ...found }, 'round trip of noise'),
+  tested(model, found, alike) {
+    log.info({ model, ...found }, 'round trip of noise');
+    if (!alike) log.warn({ model }, 'workers compute other bits: an image need not come back where another encoded it');
+  },
   server: (url, up, why) => (up ? log.info({ url }, 'server is used') : log.warn({ url, why }, 'server is left alone')),
 });
 

@@ -32,8 +32,11 @@ export interface Observer {
     readonly ms: number;
   }): void;
   lost?(why: Loss): void;
-  /** A worker has tried whether Φ⁻¹ of a model gives back what went in. */
-  tested?(model: string, found: RoundTrip): void;
+  /**
+   * A worker has tried whether Φ⁻¹ of a model gives back what went in.
+   * @param alike whether its features have the bits of the first worker's; else what one encodes and another decodes need not
+   */
+  tested?(model: string, found: RoundTrip, alike: boolean): void;
   /** A server that runs graphs is used from now on, or left alone, for this reason. */
   server?(url: string, up: boolean, why?: string): void;
 }
@@ -84,6 +87,7 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
   const batcher = createBatcher<Waiter>(settings.maxDelay);
   const running = new Map<Member, readonly Waiter[]>();
   const ready = deferred<void>();
+  const features = new Map<string, string>();
   let started = false;
   let closing = false;
   let timer: NodeJS.Timeout | undefined;
@@ -148,7 +152,11 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
         else for (const { reject } of waiters) reject(reasonOf(report));
       },
       refused: (error) => ready.reject(error),
-      tested: (model, found) => observer.tested?.(model, found),
+      tested(model, found) {
+        const first = features.get(model) ?? found.features;
+        features.set(model, first);
+        observer.tested?.(model, found, first === found.features);
+      },
       lost(why) {
         observer.lost?.(why);
         retry(taken(member), why);

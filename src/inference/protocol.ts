@@ -50,6 +50,8 @@ export interface RoundTrip {
   readonly exactPixels: number;
   /** Equal in every float32 bit of the network's input. */
   readonly exactFloat: number;
+  /** Stands for every bit of the features of the noise; where it is the same, so are the kernels. */
+  readonly features: string;
 }
 
 /** Why a worker does not come up. */

@@ -9,6 +9,8 @@ import { arrange, coresOf } from '../../src/inference/arrange.js';
 import { batchLimit } from '../../src/inference/batch-sizes.js';
 import { createBatcher } from '../../src/inference/batcher.js';
 import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
+import type { Place } from '../../src/inference/member.js';
+import { createPool, type Observer } from '../../src/inference/pool.js';
 import { rows } from '../../src/inference/rows.js';
 import { mortal } from '../helpers/mortal.js';
 
@@ -134,6 +136,30 @@ t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => 
   const half = rows(noise(4, 9), 2, 4);
   await encode(engine, half);
   t.equal(half.data.length, 2 * 784, 'a shared buffer is not given away');
+});
+
+t.test('each worker tells of its round trip, and whether it computes the bits of the first', async (t) => {
+  const told: [string, object, boolean][] = [];
+  const tested: Observer['tested'] = (...found) => told.push(found);
+  const engine = await open(t, { workers: 2 }, { observer: { tested } });
+  await engine.ready;
+  const found = { images: 4, exactPixels: 4, exactFloat: 4, features: /^[0-9a-f]{16}$/ };
+  t.match(told, [
+    ['fashion-mnist', found, true],
+    ['fashion-mnist', found, true],
+  ]);
+
+  const seen: boolean[] = [];
+  const odd =
+    (digit: string): Place =>
+    (to) => {
+      setImmediate(() => to.tested('m', { images: 4, exactPixels: 4, exactFloat: 4, features: digit }));
+      return { isFree: () => false, isUp: () => false, run() {}, close: async () => undefined, hung: () => 0 };
+    };
+  const places = ['a', 'b', 'a'].map(odd);
+  createPool({ places, needed: 3, limits: new Map(), maxDelay: 0 }, { tested: (_m, _f, alike) => seen.push(alike) });
+  while (seen.length < 3) await sleep(1);
+  t.same(seen, [true, false, true]);
 });
 
 t.test('what is abandoned is dropped', async (t) => {

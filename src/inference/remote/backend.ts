@@ -27,7 +27,10 @@ export const openRemote: OpenBackend = async (config, models, { observer }) => {
         down(error) {
           observer.server?.(url, false, error.message);
         },
-        tested: (model, found) => observer.tested?.(model, found),
+        tested(model, found) {
+          const [slot] = slots;
+          slot?.tested(model, found);
+        },
       },
     );
     return { server, slots };

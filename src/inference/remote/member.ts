@@ -8,6 +8,8 @@ import type { Server } from './server.js';
 export interface Slot extends Member {
   /** The server takes batches again. */
   up(): void;
+  /** A Φ⁻¹ was tried on the server. */
+  tested: Listener['tested'];
 }
 
 export function createRemoteMember(server: Server, to: Listener): Slot {
@@ -33,6 +35,7 @@ export function createRemoteMember(server: Server, to: Listener): Slot {
     up() {
       if (underWay === undefined) to.free();
     },
+    tested: to.tested,
     async close() {
       await underWay;
     },
