@@ -101,26 +101,19 @@ t.test('a service without any server that can be used says why', async (t) => {
     [without, /has no model fashion-mnist/],
     [busy, /answers 503: \{"error":"loading"\}/],
   ] as const) {
-    const { code, stderr } = await cli(
-      'serve',
-      '--port',
-      '0',
-      '--backend',
-      'oip',
-      '--backend-url',
-      url,
-      '--log-level',
-      'silent',
-    );
-    t.equal(code, 24, url);
-    t.match(stderr, message);
-    t.match(stderr, /^irevnet: no server of --backend-url can be used: /);
-    t.equal(stderr.trim().split('\n').length, 1, stderr);
+    const engine = await openEngine({ ...readConfig({}, {}), ...remote(url) });
+    await t.rejects(engine.ready.finally(engine.close), { reason: 'backend-unreachable', message });
   }
+  const flags = ['--port', '0', '--log-level', 'silent', '--backend', 'oip', '--backend-url'];
+  const [gone, wrong] = await Promise.all([cli('serve', ...flags, 'http://127.0.0.1:1'), cli('serve', ...flags, '')]);
+  t.equal(gone!.code, 24);
+  t.match(gone!.stderr, /^irevnet: no server of --backend-url can be used: [^\n]*\n$/);
+  t.equal(wrong!.code, 2);
   for (const url of ['', 'triton:8000', 'ftp://a', 'http://user:secret@a', 'http://a?b']) {
-    const { code, stderr } = await cli('serve', '--backend', 'oip', '--backend-url', url);
-    t.equal(code, 2);
-    t.match(stderr, /--backend-url has ".*": expected a URL such as/);
+    await t.rejects(openEngine({ ...readConfig({}, {}), ...remote(url) }), {
+      name: 'SettingsError',
+      message: /--backend-url has ".*": expected a URL such as/,
+    });
   }
 });
 
