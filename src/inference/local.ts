@@ -1,5 +1,5 @@
 import type { Device } from '../../export/runtime.js';
-import { numbersIn } from '../config.js';
+import { numbersIn, SettingsError } from '../config.js';
 import { arrange, arrangeOnGpus } from './arrange.js';
 import type { OpenBackend } from './backend.js';
 import { batchSizes } from './batch-sizes.js';
@@ -8,6 +8,7 @@ import { chooseProvider } from './provider.js';
 
 /** Worker threads of this process, on its cores or on GPUs. */
 export const openLocal: OpenBackend = async (config, models, { spawn }) => {
+  if (config.backendUrl !== '') throw new SettingsError('--backend-url needs --backend oip');
   const ids = numbersIn(config.devices);
   const { provider, because } = await chooseProvider(config.executionProvider, ids);
   const { limits, buckets } = batchSizes(config, models, provider);

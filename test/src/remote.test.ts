@@ -109,6 +109,10 @@ t.test('a service without any server that can be used says why', async (t) => {
   t.equal(gone!.code, 24);
   t.match(gone!.stderr, /^irevnet: no server of --backend-url can be used: [^\n]*\n$/);
   t.equal(wrong!.code, 2);
+  await t.rejects(openEngine({ ...readConfig({}, {}), backendUrl: 'http://a' }), {
+    name: 'SettingsError',
+    message: '--backend-url needs --backend oip',
+  });
   for (const url of ['', 'triton:8000', 'ftp://a', 'http://user:secret@a', 'http://a?b']) {
     await t.rejects(openEngine({ ...readConfig({}, {}), ...remote(url) }), {
       name: 'SettingsError',
