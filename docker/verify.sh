@@ -3,7 +3,7 @@
 #   cpu   the whole: build, read-only root as uid 1000, health, the README's tour, SIGTERM, exit code
 #   cuda  every step that needs no GPU, on a base without CUDA, then with libraries that stand in for it
 # Needs root, Debian's buildah, debootstrap, jq and curl, Node with npm, and the npm registry. NODE_BINARY names another Node
-# for the image, DEBIAN_SUITE and DEBIAN_MIRROR another Debian.
+# for the image, DEBIAN_SUITE and DEBIAN_MIRROR another Debian; KEEP=1 leaves the working folder.
 set -euo pipefail
 target=${1:-cpu}
 repository=$(realpath "$(dirname "$0")/..")
@@ -24,7 +24,7 @@ running=
 clean() {
   [ -z "$running" ] || kill -KILL "$running" 2> /dev/null || true
   buildah umount --all > /dev/null 2>&1 || true
-  rm -rf "$work"
+  if [ -n "${KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
 }
 trap clean EXIT
 

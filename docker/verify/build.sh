@@ -3,7 +3,7 @@
 
 buildah() { STORAGE_DRIVER=vfs command buildah --root "$work/storage" --runroot "$work/runroot" "$@"; }
 
-# base NAME [PATH …]: an image of Debian's minimal system, as slim as Docker's, with the paths of this machine copied in.
+# debian: Debian's minimal system, as slim as Docker's, in $work/debian and as an image.
 debian() {
   local folder=$work/debian
   debootstrap --variant=minbase "${DEBIAN_SUITE:-trixie}" "$folder" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
@@ -12,7 +12,7 @@ debian() {
   image_of "$folder" verify-debian
 }
 
-# with_node: the same with Node, and npm, where node's image has them.
+# with_node: the same with Node and npm where node's own image has them.
 with_node() {
   local folder=$work/with-node npm
   cp -a "$work/debian" "$folder"
@@ -34,13 +34,14 @@ image_of() {
 }
 
 # What this machine needs to reach its npm registry: the user's npmrc, its settings in the environment, certificates, proxies.
+setting() { (cd / && npm config get "$1"); }
 network() {
   local npmrc cafile name
-  npmrc=$(npm config get userconfig)
+  npmrc=$(setting userconfig)
   { [ -f "$npmrc" ] && grep -v '^ *cafile' "$npmrc"
-    echo "registry=$(npm config get registry)"
+    echo "registry=$(setting registry)"
     env | sed -n 's/^npm_config_\(fetch_[a-z_]*\|strict_ssl\|https\{0,1\}_proxy\|noproxy\)=/\1=/ip' | tr _ -; } > "$work/npmrc" || true
-  cafile=$(npm config get cafile)
+  cafile=$(setting cafile)
   [ -f "$cafile" ] || cafile=${NODE_EXTRA_CA_CERTS:-/dev/null}
   cp "$cafile" "$work/ca"
   build_arguments=(--secret "id=npmrc,src=$work/npmrc" --secret "id=ca,src=$work/ca")
@@ -59,6 +60,9 @@ build() {
     "${build_arguments[@]}" "$@" --target "$target" -t "irevnet:$target" -f "$repository/docker/Dockerfile" "$repository" \
     > "$work/$target.log" 2>&1
 }
+
+# must_build: the same, and shows what went wrong.
+must_build() { build "$@" || { tail -40 "$work/$1.log" >&2; return 1; }; }
 
 # open_image TARGET: sets root, its file system, and config, the file of its configuration.
 open_image() {

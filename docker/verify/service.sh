@@ -4,8 +4,8 @@ container() { bash "$repository/docker/verify/run.sh" "$@"; }
 
 # start [OPTION …]: the image's own command in the background; sets running, the number of its first process, and port.
 start() {
-  port=$(node -p 'const s = require("net").createServer().listen(0, "127.0.0.1"); s.address().port')
-  container -e "IREVNET_PORT=$port" "$@" "$root" "$config" > "$work/service.log" 2>&1 &
+  port=$("$node" -e 'const s = require("net").createServer().listen(0, () => { console.log(s.address().port); s.close(); })')
+  bash "$repository/docker/verify/run.sh" -e "IREVNET_PORT=$port" "$@" "$root" "$config" > "$work/service.log" 2>&1 &
   engine=$!
   # The first process is bash, which becomes the image's command.
   until running=$(pgrep -P "$engine") && [ "$(basename "$(readlink "/proc/$running/exe")")" = node ]; do
@@ -103,4 +103,17 @@ bill() {
     [.components[].name] as $names
     | ($package[0].dependencies | keys - $names == []) and ($names | any(IN("tap", "typescript", "@biomejs/biome")) | not)' \
     "$root$(jq -r '.Labels["irevnet.sbom"]' "$config")" > /dev/null
+}
+
+# serves [OPTION …]: the whole life of a service.
+serves() {
+  local began
+  began=$(date +%s%N)
+  start "$@"
+  say 'ready' "$(ready "$began") ms after the start"
+  check 'HEALTHCHECK passes' health
+  check 'uid 1000, no capabilities, process 1, read-only root' confined
+  check "the README's tour" tour
+  check 'the decoded picture has the same pixels' same_pixels "$work/tour/back.png" "$repository/test/data/images/sneaker.png"
+  check 'SIGTERM: exit code 0' stop
 }
