@@ -12,7 +12,7 @@ driver='libcuda\.so\.1'
 
 missing=''
 for name in cuda shared; do
-  library=$(find "$providers" -name "libonnxruntime_providers_$name.so" 2>/dev/null)
+  library=$(find "$providers" -name "libonnxruntime_providers_$name.so" 2>/dev/null || true)
   if [ -z "$library" ]; then
     echo "libonnxruntime_providers_$name.so is not in $providers" >&2
     exit 1

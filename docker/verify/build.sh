@@ -1,7 +1,7 @@
 # Sourced by docker/verify.sh: builds with buildah, where there is no engine, on bases made of Debian and this machine's Node.
 # Images live in $work and go with it.
 
-buildah() { STORAGE_DRIVER=vfs command buildah --root "$work/storage" --runroot "$work/runroot" "$@"; }
+buildah() { command buildah --storage-driver vfs --root "$work/storage" --runroot "$work/runroot" "$@"; }
 
 # debian: Debian's minimal system, as slim as Docker's, in $work/debian and as an image.
 debian() {

@@ -35,9 +35,9 @@ function stagesOf(text: string): Stage[] {
 
 /** Names and values of ENV or LABEL. */
 function pairsOf({ instructions }: Stage, wanted: string): Map<string, string> {
-  const pairs = instructions.filter(([keyword]) => keyword === wanted).flatMap(([, rest]) => [
-    ...rest.matchAll(/(\S+?)=("[^"]*"|\S+)/g),
-  ]);
+  const pairs = instructions
+    .filter(([keyword]) => keyword === wanted)
+    .flatMap(([, rest]) => [...rest.matchAll(/(\S+?)=("[^"]*"|\S+)/g)]);
   return new Map(pairs.map(([, name, value]) => [name!, value!.replaceAll('"', '')]));
 }
 
@@ -104,7 +104,9 @@ t.test('the targets differ in what CUDA needs alone', async (t) => {
 
 t.test('what is copied is there and in the context', async (t) => {
   const { stages } = await dockerfile();
-  const admitted = (await read('.dockerignore')).split('\n').flatMap((line) => (line.startsWith('!') ? line.slice(1) : []));
+  const admitted = (await read('.dockerignore'))
+    .split('\n')
+    .flatMap((line) => (line.startsWith('!') ? line.slice(1) : []));
   const copies = [...stages.values()]
     .flatMap(({ instructions }) => instructions)
     .filter(([keyword, rest]) => keyword === 'COPY' && !rest.startsWith('--from'))
@@ -142,7 +144,8 @@ t.test('compose refers to what there is', async (t) => {
   const { services, volumes } = await compose();
   const { stages } = await dockerfile();
   for (const [name, { build, volumes: mounts = [] }] of Object.entries(services)) {
-    if (build) t.ok(stages.has(build.target) && existsSync(packagePath('docker', build.context, build.dockerfile)), name);
+    if (build)
+      t.ok(stages.has(build.target) && existsSync(packagePath('docker', build.context, build.dockerfile)), name);
     for (const source of mounts.map((mount) => mount.split(':')[0]!)) {
       t.ok(source.startsWith('./') ? existsSync(packagePath('docker', source)) : source in volumes, source);
     }
