@@ -19,6 +19,8 @@ with_node() {
   npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
   mkdir -p "$folder/usr/local/lib/node_modules"
   cp "$(readlink -f "$node")" "$folder/usr/local/bin/node"
+  ldd "$node" | awk '$1 ~ /^libatomic/ { print $3 }' | xargs -rI{} cp -L {} "$folder/usr/local/lib/"
+  chroot "$folder" ldconfig
   cp -a "$npm" "$folder/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$folder/usr/local/bin/npm"
   image_of "$folder" verify-node
