@@ -7,7 +7,7 @@
 set -euo pipefail
 target=${1:-cpu}
 repository=$(realpath "$(dirname "$0")/..")
-node=${NODE_BINARY:-$(command -v node)}
+node=${NODE_BINARY:-$(command -v node || true)}
 
 say() { printf '%-52s %s\n' "$1" "${2:-}"; }
 fail() { echo "FAILED: $1" >&2; exit 1; }
@@ -15,9 +15,10 @@ check() { local what=$1; shift; "$@" || fail "$what"; say "$what" ok; }
 
 [[ $target = cpu || $target = cuda ]] || fail "there is no target $target; it is cpu or cuda"
 [ "$(id -u)" = 0 ] || fail 'this needs root: it mounts and changes root'
-for tool in buildah debootstrap jq curl; do
-  command -v "$tool" > /dev/null || fail "$tool is missing: apt-get install buildah debootstrap jq curl"
+for tool in buildah debootstrap jq curl pgrep; do
+  command -v "$tool" > /dev/null || fail "$tool is missing: apt-get install buildah debootstrap jq curl procps"
 done
+[ -x "$node" ] && command -v npm > /dev/null || fail 'Node and npm are missing; NODE_BINARY may name another node'
 
 work=$(mktemp -d)
 running=
