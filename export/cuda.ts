@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const PROVIDER = 'libonnxruntime_providers_cuda.so';
-const INSTALL = 'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12';
+const INSTALL = 'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install';
 
 /** The folder of ONNX Runtime's libraries for this platform. */
 export function nativeFolder(): string {
