@@ -6,7 +6,7 @@ buildah() { command buildah --storage-driver vfs --root "$work/storage" --runroo
 # debian: Debian's minimal system, as slim as Docker's, in $work/debian and as an image.
 debian() {
   local folder=$work/debian
-  debootstrap --variant=minbase "${DEBIAN_SUITE:-trixie}" "$folder" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+  debootstrap --variant=minbase "${DEBIAN_SUITE:-trixie}" "$folder" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     > "$work/debootstrap.log" 2>&1 || { tail -5 "$work/debootstrap.log" >&2; fail 'debootstrap failed'; }
   rm -rf "$folder"/usr/share/{doc,man,info,locale,lintian} "$folder"/var/{lib/apt/lists,cache/apt,cache/debconf,log}/*
   image_of "$folder" verify-debian
