@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { version } from '../export/package.js';
+import { BatchError } from './batch/errors.js';
 import { SettingsError } from './config.js';
 
 /** Every command, loaded when it is called. Adding one is a file and a line here. */
@@ -16,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   encode: async () => (await import('./commands/encode.js')).encodeCommand,
   decode: async () => (await import('./commands/decode.js')).decodeCommand,
   interpolate: async () => (await import('./commands/interpolate.js')).interpolateCommand,
+  batch: async () => (await import('./commands/batch.js')).batchCommand,
   models: async () => (await import('./commands/models.js')).modelsCommand,
 };
 
@@ -26,8 +28,7 @@ const program = new Command('irevnet')
   .description('run, invert and study i-RevNets')
   .version(version)
   .showHelpAfterError('(--help shows what there is)');
-for (const command of await called(process.argv[2]))
-  program.addCommand(command.copyInheritedSettings(program).exitOverride());
+for (const command of await called(process.argv[2])) program.addCommand(inheriting(command, program));
 program.exitOverride();
 
 // A reader such as `head` may close the pipe before everything is written: that is no failure.
@@ -42,6 +43,13 @@ try {
   process.exitCode = report(error as Error);
 }
 
+/** A command, and those below it, that behave as the whole program does. */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent).exitOverride();
+  for (const below of command.commands) inheriting(below as Command, command);
+  return command;
+}
+
 /** The command of this name; all of them when there is none, for help. */
 function called(name: string | undefined): Promise<Command[]> {
   const one = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -53,5 +61,6 @@ function report(error: Error): number {
   // Commander has already written its own errors, and help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
   for (const line of error.message.split('\n')) process.stderr.write(`irevnet: ${line}\n`);
+  if (error instanceof BatchError) return error.exitCode;
   return error instanceof SettingsError ? USAGE : FAILURE;
 }
