@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { version } from '../export/package.js';
-import { BatchError } from './batch/errors.js';
-import { SettingsError } from './config.js';
+import { exitCodes, explainExit } from './exit-codes.js';
 
 /** Every command, loaded when it is called. Adding one is a file and a line here. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -20,9 +19,6 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   batch: async () => (await import('./commands/batch.js')).batchCommand,
   models: async () => (await import('./commands/models.js')).modelsCommand,
 };
-
-const FAILURE = 1;
-const USAGE = 2;
 
 const program = new Command('irevnet')
   .description('run, invert and study i-RevNets')
@@ -59,8 +55,8 @@ function called(name: string | undefined): Promise<Command[]> {
 /** Tells what went wrong, in words and never with a stack, and gives the exit code. */
 function report(error: Error): number {
   // Commander has already written its own errors, and help.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  for (const line of error.message.split('\n')) process.stderr.write(`irevnet: ${line}\n`);
-  if (error instanceof BatchError) return error.exitCode;
-  return error instanceof SettingsError ? USAGE : FAILURE;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  const { code, message } = explainExit(error);
+  for (const line of message.split('\n')) process.stderr.write(`irevnet: ${line}\n`);
+  return code;
 }

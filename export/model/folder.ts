@@ -8,6 +8,14 @@ import { MANIFEST_FORMAT, Manifest } from './manifest.js';
 /** A model folder that cannot be used; the message names the file, what was expected and what to do. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
+  constructor(
+    message: string,
+    /** Whether there is no model, or one that cannot be used. */
+    readonly problem: 'models-missing' | 'model-damaged' = 'model-damaged',
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }
 
 const validator = Compile(Manifest);
@@ -24,8 +32,9 @@ export async function readModelFolder(folder: string): Promise<Manifest> {
 
 async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'manifest.json');
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new ModelError(`${path} cannot be read (${error.code}); a model folder needs one. Export the model again`);
+  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const message = `${path} cannot be read (${cause.code}); a model folder needs one. Export the model again`;
+    throw new ModelError(message, 'model-damaged', { cause });
   });
   let manifest: unknown;
   try {

@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { exitCodes } from '../batch/errors.js';
 import { type MergeSummary, merge } from '../batch/merge.js';
 import { operations } from '../batch/operations.js';
 import type { DataFormat, OperationName, Shard } from '../batch/plan.js';
 import { runShard, type Summary } from '../batch/run.js';
 import { readConfig, type Setting, settingOption } from '../config.js';
+import { exitCodes } from '../exit-codes.js';
 import type { Invert } from '../image/steps.js';
 import { countProgress } from '../progress.js';
 import { invertOption } from './invert.js';
@@ -38,14 +38,17 @@ interface Flags extends Policy, Partial<Record<(typeof settings)[number], string
   topK?: number;
 }
 
+/** As a shell says that a program ended by Ctrl-C. */
+const INTERRUPTED = 130;
+
 const AFTER = `
 A shard is written in parts. Whatever ends a run, the same command does only what is missing; a part that
 is there and whole is kept. Shards may run at the same time, on any machines that see both folders.
 Inputs that cannot be used are recorded in the index and left out.
 
-Exit codes: 0 finished; 1 failed, run it again; 2 wrong usage; ${exitCodes.notWritable} the output cannot be written;
-${exitCodes.someBad} finished, but more inputs were bad than --max-errors allows: running it again changes nothing;
-${exitCodes.interrupted} interrupted, run it again.`;
+Exit codes: 0 finished; 1 failed, run it again; 2 wrong usage; ${exitCodes['not-writable']} the output cannot be written;
+${exitCodes['images-skipped']} finished, but more inputs were bad than --max-errors allows: running it again changes nothing;
+${INTERRUPTED} interrupted, run it again.`;
 
 const addPolicy = (command: Command): Command =>
   command
@@ -121,7 +124,7 @@ async function run(name: OperationName, flags: Flags): Promise<void> {
     );
     progress.end();
     report(summary, flags, asText(summary, output));
-    if (summary.outcome === 'interrupted') process.exitCode = exitCodes.interrupted;
+    if (summary.outcome === 'interrupted') process.exitCode = INTERRUPTED;
   } finally {
     interruption.end();
   }
@@ -142,7 +145,7 @@ async function runMerge(output: string, flags: Policy): Promise<void> {
 /** Prints a summary; what is bad beyond what was allowed is told by the exit code. */
 function report(summary: { readonly bad: number }, { json, maxErrors }: Policy, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(summary)}\n` : text);
-  if (summary.bad > maxErrors) process.exitCode = exitCodes.someBad;
+  if (summary.bad > maxErrors) process.exitCode = exitCodes['images-skipped'];
 }
 
 function asText(
@@ -167,7 +170,7 @@ const errorsOf = ({ errors }: MergeSummary): string => {
 function interruptible() {
   const stop = new AbortController();
   const interrupt = () => {
-    if (stop.signal.aborted) process.exit(exitCodes.interrupted);
+    if (stop.signal.aborted) process.exit(INTERRUPTED);
     stop.abort();
     process.stderr.write('\nstopping; once more to leave at once\n');
   };

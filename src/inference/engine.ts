@@ -48,6 +48,7 @@ export async function openEngine(config: Config, { only, observer, spawn }: Engi
   if (!manifests.has(defaultModel)) {
     throw new ModelError(
       `the default model ${defaultModel} is not in ${config.models}; it has: ${[...manifests.keys()].join(', ')}`,
+      'models-missing',
     );
   }
   const { maxBatch, maxDelay, maxQueue, hangTimeout, preload } = config;

@@ -11,13 +11,21 @@ const PASSING = /^\.|\.(tmp|old)$/;
  * @throws ModelError naming the folder or file that is wrong and what was expected
  */
 export async function readModels(folder: string, only?: string): Promise<ModelSource[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new ModelError(`the models folder ${folder} cannot be read (${error.code})`);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw new ModelError(`the models folder ${folder} cannot be read (${cause.code})`, 'models-missing', { cause });
   });
   const names = entries.filter((e) => !e.isFile() && !PASSING.test(e.name)).map((e) => e.name);
-  if (names.length === 0) throw new ModelError(`the models folder ${folder} holds no model folder`);
+  if (names.length === 0) {
+    throw new ModelError(
+      `the models folder ${folder} holds no model folder; export one into it, or name another with --models`,
+      'models-missing',
+    );
+  }
   if (only !== undefined && !names.includes(only)) {
-    throw new ModelError(`there is no model ${JSON.stringify(only)} in ${folder}; it has: ${names.join(', ')}`);
+    throw new ModelError(
+      `there is no model ${JSON.stringify(only)} in ${folder}; it has: ${names.join(', ')}`,
+      'models-missing',
+    );
   }
   const wanted = names.filter((name) => only === undefined || name === only).sort();
   return Promise.all(wanted.map((name) => readModel(join(folder, name), name)));
