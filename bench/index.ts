@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { batch } from './batch.js';
+import { batchKilled } from './batch-killed.js';
 import { ceiling } from './ceiling.js';
 import { compare } from './compare.js';
 import { health } from './health.js';
@@ -23,6 +25,8 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   overload,
   recovery,
   'slow-clients': slowClients,
+  batch,
+  'batch-killed': batchKilled,
 };
 
 const { values, positionals } = parseArgs({

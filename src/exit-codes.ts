@@ -48,7 +48,7 @@ export function explainExit(error: Error): { readonly code: number; readonly mes
   const { message } = error;
   if (error instanceof SettingsError) return { code: exitCodes.usage, message };
   if (error instanceof ExitError) return { code: exitCodes[error.reason], message };
-  const { code = '', path, address, port } = (error instanceof ModelError ? error.cause ?? {} : error) as SystemError;
+  const { code = '', path, address, port } = (error instanceof ModelError ? (error.cause ?? {}) : error) as SystemError;
   const known = Object.hasOwn(systemErrors, code) ? systemErrors[code] : undefined;
   if (error instanceof ModelError) return { code: exitCodes[known?.reason ?? error.problem], message };
   if (!known) return { code: exitCodes.failure, message };

@@ -25,7 +25,7 @@ export function openFile(path: string): OpenFile {
   return {
     size: stats.size,
     read(from, bytes) {
-      const into = new Uint8Array(bytes);
+      const into = Buffer.allocUnsafe(bytes);
       let at = 0;
       while (at < bytes) {
         const count = readSync(file, into, at, bytes - at, from + at);

@@ -22,7 +22,7 @@ export interface Moments {
   readonly outside: number;
   /** In units, float64 [C]. */
   readonly sums: Float64Array;
-  /** In units², of the pairs of channels i ≤ j, row by row: high · 2^32 + low, 0 ≤ low < 2^32. */
+  /** In units², of pairs of channels as `rowOf` lays them out: high · 2^32 + low, 0 ≤ low < 2^32. */
   readonly high: Float64Array;
   readonly low: Float64Array;
 }
@@ -40,11 +40,12 @@ export interface MomentsBuilder {
 export function createMoments(shape: readonly number[]): MomentsBuilder {
   const channels = shape[0]!;
   const places = sizeOf(shape.slice(1));
-  const pairs = (channels * (channels + 1)) / 2;
+  const padded = paddedTo(channels);
+  const pairs = (padded * (padded + TILE)) / 2;
   const sums = new Float64Array(channels);
   const [high, low] = [new Float64Array(pairs), new Float64Array(pairs)];
   // Averages of a group in units; a channel's lie together.
-  const group = new Float64Array(channels * GROUP);
+  const group = new Float64Array(padded * GROUP);
   let [images, outside, filled, groupBound, bound] = [0, 0, 0, 0, 0];
 
   const carry = () => {
@@ -105,37 +106,64 @@ export function createMoments(shape: readonly number[]): MomentsBuilder {
   };
 }
 
-/** Adds Σₙ uᵢₙ uⱼₙ to every pair i ≤ j, two channels by two at a time. */
+/**
+ * Adds Σₙ uᵢₙ uⱼₙ to the sums of all pairs, four channels by two at a time. Their eight sums are variables, so that they are
+ * kept in registers.
+ */
 function addProducts(group: Float64Array, channels: number, low: Float64Array): void {
-  for (let i = 0; i < channels; i += 2) {
-    const [first, second] = [i * GROUP, Math.min(i + 1, channels - 1) * GROUP];
-    const [row, below] = [rowOf(i, channels), rowOf(i + 1, channels)];
-    for (let j = i; j < channels; j += 2) {
-      const [left, right] = [j * GROUP, Math.min(j + 1, channels - 1) * GROUP];
+  const columns = paddedTo(channels);
+  for (let i = 0; i < columns; i += TILE) {
+    const [row, length] = [rowOf(i, channels), columns - i];
+    for (let j = i; j < columns; j += 2) {
       let a = 0;
       let b = 0;
       let c = 0;
       let d = 0;
+      let e = 0;
+      let f = 0;
+      let g = 0;
+      let h = 0;
       for (let n = 0; n < GROUP; n++) {
-        const x = group[first + n]!;
-        const y = group[second + n]!;
-        const u = group[left + n]!;
-        const v = group[right + n]!;
-        a += x * u;
-        b += x * v;
-        c += y * u;
-        d += y * v;
+        const left = group[j * GROUP + n]!;
+        const right = group[j * GROUP + GROUP + n]!;
+        const first = group[i * GROUP + n]!;
+        a += first * left;
+        b += first * right;
+        const second = group[i * GROUP + GROUP + n]!;
+        c += second * left;
+        d += second * right;
+        const third = group[i * GROUP + 2 * GROUP + n]!;
+        e += third * left;
+        f += third * right;
+        const fourth = group[i * GROUP + 3 * GROUP + n]!;
+        g += fourth * left;
+        h += fourth * right;
       }
       low[row + j]! += a;
-      if (j + 1 < channels) low[row + j + 1]! += b;
-      if (j > i) low[below + j]! += c;
-      if (i + 1 < channels && j + 1 < channels) low[below + j + 1]! += d;
+      low[row + j + 1]! += b;
+      low[row + length + j]! += c;
+      low[row + length + j + 1]! += d;
+      low[row + 2 * length + j]! += e;
+      low[row + 2 * length + j + 1]! += f;
+      low[row + 3 * length + j]! += g;
+      low[row + 3 * length + j + 1]! += h;
     }
   }
 }
 
-/** Where a row of pairs would begin if it had those with j < i too. */
-const rowOf = (i: number, channels: number): number => i * channels - (i * (i + 1)) / 2;
+/** Channels whose rows begin at the same column. */
+const TILE = 4;
+const paddedTo = (channels: number): number => TILE * Math.ceil(channels / TILE);
+
+/**
+ * Where the pairs of a channel lie, when the other is added. Rows of four begin at the first of the four channels and go on to
+ * a whole multiple of four, so that tiles need no exceptions; pairs i > j in them, and channels there are none of, do no harm.
+ */
+function rowOf(i: number, channels: number): number {
+  const columns = paddedTo(channels);
+  const first = i - (i % TILE);
+  return first * columns - (first * (first - TILE)) / 2 + (i - first) * (columns - first) - first;
+}
 
 /**
  * The mean [C] and the covariance [C, C] (of N − 1) as float64, each number the exact one rounded once or twice.

@@ -1,11 +1,12 @@
-import { resolve } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { isAbsolute } from 'node:path';
 import type { Manifest } from '../../export/model/manifest.js';
 import { sizeOf } from '../../export/tensor.js';
 import { prepareImage } from '../image/prepare.js';
 import type { Invert } from '../image/steps.js';
 import { checkFeatures } from '../tensor/read.js';
 import { openFile } from './files.js';
-import { badOf, type Outcome } from './index-lines.js';
+import { badOf, isBad, type Outcome } from './index-lines.js';
 import type { Item } from './inputs.js';
 import { openTable, type Table } from './tables.js';
 
@@ -27,7 +28,7 @@ export interface Read {
   readonly data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 }
 
-/** Reads items one after the other. @throws Error for what is not the fault of an item */
+/** Reads items, a few at a time. @throws Error for what is not the fault of an item */
 export type Reader = (items: readonly Item[]) => Promise<Read>;
 
 /** Reads one item into its place, and tells of it. */
@@ -41,34 +42,52 @@ export function createReader(settings: ReaderSettings): Reader {
   return reader((length) => new Uint8Array(length), height * width * channels, imageReader(settings));
 }
 
+/** Items whose files are held at once: libvips, which decodes all but small PNGs, has a thread for each. */
+const AT_ONCE = availableParallelism();
+
 const reader =
   (allocate: (length: number) => Read['data'], size: number, readOne: ReadOne): Reader =>
   async (items) => {
     const data = allocate(items.length * size);
     const outcomes: Outcome[] = [];
-    let good = 0;
-    for (const item of items) {
-      try {
-        outcomes.push(await readOne(item, data.subarray(good * size, (good + 1) * size)));
-        good++;
-      } catch (error) {
-        const bad = badOf(error);
-        if (!bad) throw error;
-        outcomes.push(bad);
-      }
+    for (let from = 0; from < items.length; from += AT_ONCE) {
+      const some = items.slice(from, from + AT_ONCE);
+      const places = some.map((_, i) => data.subarray((from + i) * size, (from + i + 1) * size));
+      outcomes.push(...(await Promise.all(some.map((item, i) => orBad(() => readOne(item, places[i]!))))));
     }
-    return { outcomes, data: good === items.length ? data : data.slice(0, good * size) };
+    return { outcomes, data: withoutBad(data, outcomes, size) };
   };
+
+async function orBad(read: () => Outcome | Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await read();
+  } catch (error) {
+    const bad = badOf(error);
+    if (bad) return bad;
+    throw error;
+  }
+}
+
+/** Puts what could be read one after the other. */
+function withoutBad(data: Read['data'], outcomes: readonly Outcome[], size: number): Read['data'] {
+  const good = outcomes.flatMap((outcome, i) => (isBad(outcome) ? [] : [i]));
+  if (good.length === outcomes.length) return data;
+  for (const [to, from] of good.entries()) data.copyWithin(to * size, from * size, (from + 1) * size);
+  return data.slice(0, good.length * size);
+}
 
 function imageReader({ root, manifest, ...options }: ReaderSettings & { kind: 'images' }): ReadOne {
   return async ({ path }, into) => {
-    const file = openFile(resolve(root, path));
+    const file = openFile(within(root, path));
     const bytes = readAll(file);
     const { pixels, done } = await prepareImage(bytes, manifest, options);
     into.set(pixels);
     return done.length > 0 ? { done } : {};
   };
 }
+
+/** As `resolve` does, without looking at every letter. */
+const within = (root: string, path: string): string => (isAbsolute(path) ? path : `${root}/${path}`);
 
 function readAll(file: ReturnType<typeof openFile>): Uint8Array {
   try {
@@ -85,7 +104,7 @@ function featuresReader({ root, shape }: ReaderSettings & { kind: 'features' }):
     if (open?.path !== path) {
       open?.table.close();
       open = undefined;
-      open = { path, table: openTable(resolve(root, path)) };
+      open = { path, table: openTable(within(root, path)) };
     }
     return open.table;
   };

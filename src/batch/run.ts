@@ -56,7 +56,8 @@ export interface Summary {
   readonly imagesPerSecond: number;
 }
 
-const READERS = { least: 2, most: 8 };
+/** One reading thread for so many cores: it has several files decoded at once, and small ones take it little. */
+const CORES_A_READER = 4;
 
 /**
  * Does what is missing of a shard. When the signal is aborted it stops soon, with whole parts written.
@@ -93,7 +94,7 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const parts: PartRecord[] = [];
   if (opened.missing.length === 0) return { parts, seconds: 0 };
   const { manifest, inputs, batch, signal, watcher } = means;
-  const count = job.readers ?? Math.min(READERS.most, Math.max(READERS.least, availableParallelism()));
+  const count = job.readers ?? Math.ceil(availableParallelism() / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
   const engine = await openEngine({ ...config, preload }, { only: config.model });
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));

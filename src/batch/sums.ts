@@ -33,7 +33,7 @@ export function writeSums({ channels, images, outside, sums, high, low }: Moment
 export function readSums(file: Uint8Array): Moments {
   const start = 8 + headerLength(file, file.length);
   const { entries, metadata } = parseHeader(file.subarray(8, start));
-  const data = new Float64Array(file.slice(start).buffer);
+  const data = new Float64Array(new Uint8Array(file.subarray(start)).buffer);
   const lengths = entries.map(([, entry]) => (entry as { shape: [number] }).shape[0]);
   const [channels, pairs] = lengths as [number, number, number];
   return {

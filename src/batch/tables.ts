@@ -43,10 +43,12 @@ function onDisk(file: OpenFile, dims: readonly number[], start: number): Table {
   const bytes = 4 * sizeOf(dims.slice(1));
   return {
     dims,
-    row: (index) => new Float32Array(file.read(start + index * bytes, bytes).buffer),
+    row: (index) => floats(file.read(start + index * bytes, bytes)),
     close: file.close,
   };
 }
+
+const floats = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);
 
 function inMemory(file: OpenFile): Table {
   const { dims, data } = readTensor(file.read(0, file.size));

@@ -71,7 +71,7 @@ function operation(name: OperationName, description: string, input: string): Com
       'inputs in a part, which is what a kill may cost (default: about 16 MiB of results)',
       whole(1),
     )
-    .option('--readers <n>', 'threads that read and decode (default: one a core, from 2 to 8)', whole(1));
+    .option('--readers <n>', 'threads that read and decode (default: one for every 4 cores)', whole(1));
   for (const key of settings) command.addOption(settingOption(key));
   return addPolicy(command)
     .addHelpText('after', AFTER)
