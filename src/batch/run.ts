@@ -53,6 +53,8 @@ export interface Summary {
   /** From the model being loaded to the last byte written, and all of it. */
   readonly seconds: number;
   readonly secondsInAll: number;
+  /** Processor time within `seconds`, of all threads together. */
+  readonly cpuSeconds: number;
   readonly imagesPerSecond: number;
 }
 
@@ -71,14 +73,14 @@ export async function runShard(job: Job, config: Config, signal: AbortSignal, wa
   const inputs = await listInputs(job.input, operations[job.operation].reads);
   const batch = batchLimit(config.maxBatch, manifest);
   const plan = planFor(job, manifest, inputs, batch);
-  const { opened, parts, seconds } = await writingTo(job.output, async () => {
+  const { opened, parts, time } = await writingTo(job.output, async () => {
     const opened = await inspect(await openShard(job.output, plan, job.shard), plan, job.shard.index);
     const done = await compute(job, config, opened, { manifest, inputs, batch, signal, watcher });
     const parts = [...opened.kept, ...done.parts];
     if (done.parts.length === opened.missing.length) await finish(opened, parts);
-    return { opened, parts, seconds: done.seconds };
+    return { opened, parts, time: done.time };
   });
-  return summaryOf(job, opened, parts, seconds, (performance.now() - start) / 1000);
+  return summaryOf(job, opened, parts, { ...time, secondsInAll: (performance.now() - start) / 1000 });
 }
 
 interface Means {
@@ -92,7 +94,7 @@ interface Means {
 /** Computes what is missing; the model is loaded only if something is. */
 async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const parts: PartRecord[] = [];
-  if (opened.missing.length === 0) return { parts, seconds: 0 };
+  if (opened.missing.length === 0) return { parts, time: { seconds: 0, cpuSeconds: 0 } };
   const { manifest, inputs, batch, signal, watcher } = means;
   const count = job.readers ?? Math.ceil(availableParallelism() / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
@@ -100,16 +102,25 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));
   try {
     await engine.ready;
-    const begun = performance.now();
+    const time = stopwatch();
     watcher.begin(sizeOf(opened.kept), sizeOf([...opened.kept, ...opened.missing]));
     const { items } = inputs;
     const settings = { engine, manifest, read: readers.read, readers: count, items, batch, topK: job.topK, signal };
     for await (const part of computeParts(opened, { ...settings, progress: watcher.step })) parts.push(part);
-    return { parts, seconds: (performance.now() - begun) / 1000 };
+    return { parts, time: time() };
   } finally {
     await readers.close();
     await engine.close();
   }
+}
+
+/** Gives the seconds since it was made. */
+function stopwatch() {
+  const [begun, cpu] = [performance.now(), process.cpuUsage()];
+  return () => {
+    const { user, system } = process.cpuUsage(cpu);
+    return { seconds: (performance.now() - begun) / 1000, cpuSeconds: (user + system) / 1e6 };
+  };
 }
 
 const sizeOf = (ranges: readonly { from: number; to: number }[]): number =>
@@ -162,8 +173,7 @@ function summaryOf(
   { operation, shard }: Job,
   { kept, missing }: Opened,
   parts: readonly PartRecord[],
-  seconds: number,
-  secondsInAll: number,
+  { seconds, secondsInAll, cpuSeconds }: Pick<Summary, 'seconds' | 'secondsInAll' | 'cpuSeconds'>,
 ): Summary {
   const computed = sizeOf(parts) - sizeOf(kept);
   return {
@@ -176,6 +186,7 @@ function summaryOf(
     bad: parts.reduce((sum, { from, to, rows }) => sum + to - from - rows, 0),
     seconds: rounded(seconds),
     secondsInAll: rounded(secondsInAll),
+    cpuSeconds: rounded(cpuSeconds),
     imagesPerSecond: seconds > 0 ? rounded(computed / seconds) : 0,
   };
 }
