@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { backends } from './backends.js';
 import { batch } from './batch.js';
 import { batchKilled } from './batch-killed.js';
 import { ceiling } from './ceiling.js';
@@ -27,6 +28,7 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   'slow-clients': slowClients,
   batch,
   'batch-killed': batchKilled,
+  backends,
 };
 
 const { values, positionals } = parseArgs({

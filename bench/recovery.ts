@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Answer, closedLoop, isAnswered } from './load.js';
+import { count, during } from './during.js';
+import { type Answer, isAnswered } from './load.js';
 import { type Server, startProcess, startServer, withServer } from './server.js';
 import { rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
@@ -38,19 +38,10 @@ export const recovery = ({ seconds = SECONDS }: Choice): AsyncGenerator<object> 
     });
   });
 
-/** The load, with something done in the middle of it; gives every answer, and when that was. */
-async function during({ requests }: Subject, base: string, seconds: number, act: () => void) {
-  const answers: Answer[] = [];
-  const load = closedLoop(base, requests, { clients: CLIENTS, seconds, onAnswer: (answer) => answers.push(answer) });
-  await sleep((1 + seconds / 2) * 1000);
-  const at = performance.now();
-  act();
-  await load;
-  return { answers, at };
-}
-
 async function killWorker(subject: Subject, { base, pid }: Server, seconds: number) {
-  const { answers, at } = await during(subject, base, seconds, () => process.kill(pid, 'SIGUSR2'));
+  const { answers, at } = await during(subject, base, { clients: CLIENTS, seconds }, () =>
+    process.kill(pid, 'SIGUSR2'),
+  );
   const from = answers[0]!.end + 1000;
   const before = (1000 * answers.filter(({ end }) => end >= from && end < at).length) / (at - from);
   return {
@@ -79,7 +70,9 @@ function recoveryOf(answers: readonly Answer[], at: number, perSecond: number) {
 
 /** Requests that were sent before the signal have been accepted; those sent after it may be refused. */
 async function terminate(subject: Subject, { base, pid, ended }: Server, seconds: number) {
-  const { answers, at } = await during(subject, base, seconds, () => process.kill(pid, 'SIGTERM'));
+  const { answers, at } = await during(subject, base, { clients: CLIENTS, seconds }, () =>
+    process.kill(pid, 'SIGTERM'),
+  );
   const under = answers.filter(({ due, end }) => due < at && end >= at);
   return {
     underWay: under.length,
@@ -88,10 +81,4 @@ async function terminate(subject: Subject, { base, pid, ended }: Server, seconds
     sentAfter: count(answers.filter(({ due }) => due >= at)),
     exitCode: await ended,
   };
-}
-
-function count(answers: readonly Answer[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
 }

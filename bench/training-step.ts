@@ -10,7 +10,7 @@ import { networkParameters } from '../export/model/graphs.js';
 import { noiseImages } from '../export/model/noise.js';
 import { packagePath } from '../export/package.js';
 import { seeded } from '../export/random.js';
-import { openSession } from '../export/runtime.js';
+import { openSession, type SessionOptions } from '../export/runtime.js';
 import { writeSafetensors } from '../export/safetensors.js';
 import { type Tensor, tensor } from '../export/tensor.js';
 import { initialise } from '../export/train/initialise.js';
@@ -18,7 +18,7 @@ import { packed } from '../export/train/packing.js';
 import { trainingStep as buildStep } from '../export/train/step.js';
 import { median, rounded, timed } from './statistics.js';
 
-const BATCH = 128;
+export const BATCH = 128;
 const STEPS = 12;
 const ROUNDS = 3;
 const WARM_UP = 2;
@@ -51,7 +51,7 @@ export async function* trainingStep(): AsyncGenerator<object> {
     const metadata = { config: JSON.stringify(specification.config), settings: JSON.stringify(settings) };
     await writeFile(shared, writeSafetensors({ tensors, metadata }));
     for (let round = 0; round < ROUNDS; round++) {
-      const ours = await ownSteps(network, weights, { ...data, labels: tensor('int64', [BATCH], labels) }, threads);
+      const ours = await ownSteps(network, weights, { ...data, labels: tensor('int64', [BATCH], labels) }, { threads });
       const torch = await torchSteps(shared);
       mine!.push(...ours.milliseconds.slice(WARM_UP));
       theirs!.push(...torch.milliseconds.slice(WARM_UP));
@@ -76,17 +76,18 @@ interface Steps {
   readonly losses: number[];
 }
 
-async function ownSteps(
+/** Some steps on one batch, each timed with its way through JavaScript. */
+export async function ownSteps(
   network: Network,
   weights: Map<string, Tensor<'float32'>>,
   data: Record<'pixels' | 'labels', Tensor>,
-  threads: number,
+  sessionOptions: SessionOptions,
 ): Promise<Steps> {
   const step = buildStep(network, options);
   const bytes = emit(step.graph, () => {
     throw new Error('weights are inputs');
   });
-  const session = await openSession(bytes, { threads });
+  const session = await openSession(bytes, sessionOptions);
   const flat = (values: Float32Array): Tensor => tensor('float32', [values.length], values);
   const parameters = flat(packed(step.trained, weights));
   const learningRate = tensor('float32', [], [LEARNING_RATE]);

@@ -5,6 +5,12 @@ import { Check } from 'typebox/value';
 import { packageRoot } from '../export/package.js';
 import { preloads } from './inference/protocol.js';
 
+/** Where graphs run: worker threads of this process, or servers that speak the Open Inference Protocol. */
+export const backends = ['local', 'oip'] as const;
+
+/** What worker threads compute on. */
+export const executionProviders = ['cpu', 'cuda', 'auto'] as const;
+
 /** What the workers are arranged for: many images a second, or an early answer to one. */
 export const aims = ['throughput', 'latency'] as const;
 
@@ -63,7 +69,8 @@ export const Config = Type.Object({
     default: 0,
     minimum: 0,
     maximum: 64,
-    description: 'worker threads, each with every model loaded; 0 leaves it to --optimize',
+    description:
+      'worker threads, each with every model loaded, or batches under way to each server of --backend-url; 0 leaves it to --optimize',
   }),
   threads: Type.Integer({
     default: 0,
@@ -71,6 +78,33 @@ export const Config = Type.Object({
     maximum: 256,
     description: 'threads a worker computes with; 0 shares out the cores',
   }),
+  executionProvider: Type.Enum([...executionProviders], {
+    default: 'cpu',
+    description:
+      'what computes. cuda: NVIDIA GPUs, or the service does not start; auto: those where they work, else the CPU',
+  }),
+  devices: Type.String({
+    default: '0',
+    pattern: '^\\d{1,3}(,\\d{1,3})*$',
+    words: 'numbers between commas, as 0,1',
+    description: 'GPUs that CUDA uses',
+  }),
+  batchBuckets: Type.String({
+    default: '',
+    pattern: '^[1-9]\\d{0,3}(,[1-9]\\d{0,3})*$',
+    words: 'sizes between commas, as 1,8,64',
+    description:
+      'sizes that batches are padded up to, so that few kernels are met; the default is none on the CPU, and 1,8,64 on CUDA',
+  }),
+  backend: Type.Enum([...backends], {
+    default: 'local',
+    description: 'where graphs run: in this process, or by the Open Inference Protocol on the servers of --backend-url',
+  }),
+  backendUrl: Type.String({
+    default: '',
+    description: 'base URLs of servers that run the models (Triton, KServe, irevnet), between commas',
+  }),
+  backendKey: Type.String({ default: '', secret: true, description: 'API key that those servers ask for' }),
   preload: Type.Enum([...preloads], {
     default: 'auto',
     description:
@@ -159,6 +193,8 @@ interface Description {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly enum?: readonly string[];
+  /** What a text may be, in words. */
+  readonly words?: string;
   /** The environment's name for it, where a standard has one. */
   readonly variable?: string;
   /** Not taken as a flag, which every user of the machine could see. */
@@ -166,25 +202,26 @@ interface Description {
 }
 
 const describe = (key: Setting): Description => Config.properties[key] as Description;
-const words = (key: string, separator: string): string => key.replace(/[A-Z]/g, (c) => `${separator}${c}`);
+const separated = (key: string, separator: string): string => key.replace(/[A-Z]/g, (c) => `${separator}${c}`);
 
 export const settings = Object.keys(Config.properties) as Setting[];
 export const isSecret = (key: Setting): boolean => describe(key).secret === true;
 export const variableOf = (key: Setting): string =>
-  describe(key).variable ?? `IREVNET_${words(key, '_').toUpperCase()}`;
-export const flagOf = (key: Setting): string => `--${words(key, '-').toLowerCase()}`;
+  describe(key).variable ?? `IREVNET_${separated(key, '_').toUpperCase()}`;
+export const flagOf = (key: Setting): string => `--${separated(key, '-').toLowerCase()}`;
 
 /** What a setting may be, in words: "a whole number from 0 to 65535". */
 export function rangeOf(key: Setting): string {
-  const { type, minimum, maximum, enum: choices } = describe(key);
+  const { type, minimum, maximum, enum: choices, words } = describe(key);
+  if (words) return words;
   if (choices) return `one of ${choices.join(', ')}`;
   return type === 'integer' ? `a whole number from ${minimum} to ${maximum}` : 'a text that is not empty';
 }
 
 /** The flag of a setting, for a command that takes it. Its value stays text until `readConfig`. */
 export function settingOption(key: Setting): Option {
-  const { type, description, default: value, enum: choices } = describe(key);
-  const range = type === 'integer' || choices ? `${rangeOf(key)}; ` : '';
+  const { type, description, default: value, enum: choices, words } = describe(key);
+  const range = type === 'integer' || choices || words ? `${rangeOf(key)}; ` : '';
   return new Option(
     `${flagOf(key)} <${type === 'integer' ? 'n' : 'value'}>`,
     `${description} (${range}${value === '' ? '' : `default ${value}; `}${variableOf(key)})`,
@@ -216,5 +253,8 @@ export function readConfig(flags: Partial<Record<Setting, string>> = {}, environ
   const given = flags.models ?? (environment[variableOf('models')] || undefined);
   return { ...config, models: given === undefined ? join(packageRoot, config.models) : absolute(given) };
 }
+
+/** The whole numbers of a setting that has them between commas. */
+export const numbersIn = (text: string): number[] => (text === '' ? [] : text.split(',').map(Number));
 
 const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));

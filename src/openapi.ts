@@ -14,7 +14,7 @@ const described: Engine = {
   ready: Promise.resolve(),
   admission: createAdmission(1),
   status: () => ({ started: false, up: 0, workers: 0, waiting: 0, hung: 0, draining: false }),
-  arrangement: { workers: 0, threads: 0 },
+  backend: { kind: 'cpu', devices: [], arrangement: {} },
   drain: () => undefined,
   close: async () => undefined,
 };

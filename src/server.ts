@@ -1,9 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { buildApp } from './app.js';
 import type { Config } from './config.js';
 import { openEngine } from './inference/engine.js';
+import type { Observer } from './inference/pool.js';
 import { createMetrics } from './metrics/metrics.js';
 
 /**
@@ -14,7 +15,9 @@ import { createMetrics } from './metrics/metrics.js';
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.logLevel, name: 'irevnet' });
   const metrics = createMetrics();
-  const engine = await openEngine(config, { observer: metrics.observer });
+  const engine = await openEngine(config, { observer: { ...metrics.observer, ...logged(log) } });
+  const { because } = engine.backend.arrangement;
+  if (because) log.warn({ because }, 'CUDA does not work: the CPU computes');
   const app = await buildApp(config, engine, log, metrics).catch(async (error: Error) => {
     await engine.close();
     throw error;
@@ -28,7 +31,7 @@ export async function serve(config: Config): Promise<void> {
     });
     await Promise.race([engine.ready, stopped]);
     const { address, port } = app.server.address() as AddressInfo;
-    log.info({ models: [...engine.models.keys()], ...engine.arrangement, address, port }, 'ready');
+    log.info({ models: [...engine.models.keys()], ...engine.backend.arrangement, address, port }, 'ready');
     const signal = await stopped;
     log.info({ signal, grace: config.grace }, 'stopping');
     engine.drain();
@@ -40,6 +43,15 @@ export async function serve(config: Config): Promise<void> {
   // A thread that hangs in native code cannot be ended, and the process would wait for it.
   if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
 }
+
+/** What is told of the workers in the log. */
+const logged = (log: Logger): Observer => ({
+  tested(model, found, alike) {
+    log.info({ model, ...found }, 'round trip of noise');
+    if (!alike) log.warn({ model }, 'workers compute other bits: an image need not come back where another encoded it');
+  },
+  server: (url, up, why) => (up ? log.info({ url }, 'server is used') : log.warn({ url, why }, 'server is left alone')),
+});
 
 /** Resolves with the first signal to stop; a second one ends the process at once. */
 function signalled(): Promise<NodeJS.Signals> {

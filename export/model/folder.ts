@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
@@ -30,11 +30,12 @@ export async function readModelFolder(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-async function readManifest(folder: string): Promise<Manifest> {
+/** Reads a model folder's manifest alone. @throws ModelError */
+export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'manifest.json');
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const message = `${path} cannot be read (${cause.code}); a model folder needs one. Export the model again`;
-    throw new ModelError(message, 'model-damaged', { cause });
+    throw new ModelError(message, existsSync(folder) ? 'model-damaged' : 'models-missing', { cause });
   });
   let manifest: unknown;
   try {

@@ -49,7 +49,7 @@ export async function* computeParts(opened: Opened, settings: ComputeSettings): 
     ...batch,
     read: await read(batch.items),
   }));
-  const computed = mapOrdered(batches, engine.arrangement.workers + SPARE, async ({ read, ...batch }) => ({
+  const computed = mapOrdered(batches, engine.status().workers + SPARE, async ({ read, ...batch }) => ({
     ...batch,
     ...(await compute(plan, read, context)),
   }));

@@ -88,21 +88,20 @@ export function partsOf({ inputs, part, shards }: Plan, index: number): Part[] {
   }));
 }
 
-/** Bytes of the data of a part: as it is chosen, and at most, since a part is held in memory. */
+/** Bytes of the data of a part: about as many where nothing is said, and at most, since a part is held in memory. */
 const [CHOSEN, MOST] = [16 * 2 ** 20, 2 ** 30];
 const MOST_INPUTS = 1024;
 
 /**
- * Inputs in a part: as given, or whole batches, few enough that little is lost with one.
+ * Inputs in a part: as given, or a power of two, few enough that little is lost with one. It must not depend on the machine.
  * @throws BatchError when a part could not be held in memory
  */
-export function partSize(given: number | undefined, row: readonly number[], batch: number): number {
+export function partSize(given: number | undefined, row: readonly number[]): number {
   const bytes = 4 * sizeOf(row);
   if (given !== undefined && given * bytes > MOST) {
     throw new BatchError(
       `--part ${given} makes parts of ${given * bytes} bytes; at most ${Math.floor(MOST / bytes)} inputs fit into one`,
     );
   }
-  const fitting = Math.min(MOST_INPUTS, Math.floor(CHOSEN / bytes));
-  return given ?? Math.max(1, Math.floor(fitting / batch)) * batch;
+  return given ?? Math.min(MOST_INPUTS, 2 ** Math.max(0, Math.floor(Math.log2(CHOSEN / bytes))));
 }

@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
 import type { Invert } from '../image/steps.js';
-import { batchLimit } from '../inference/arrange.js';
+import { batchLimit } from '../inference/batch-sizes.js';
 import { openEngine } from '../inference/engine.js';
 import { readModels } from '../inference/models.js';
 import { computeParts } from './compute.js';
@@ -67,15 +67,14 @@ const CORES_A_READER = 4;
  */
 export async function runShard(job: Job, config: Config, signal: AbortSignal, watcher: Watcher): Promise<Summary> {
   const start = performance.now();
-  const { manifest } = (await readModels(config.models, config.model))[0]!;
+  const { manifest } = (await readModels(config.models, { only: config.model, files: config.backend === 'local' }))[0]!;
   checkTopK(job, manifest);
   checkFolders(job);
   const inputs = await listInputs(job.input, operations[job.operation].reads);
-  const batch = batchLimit(config.maxBatch, manifest);
-  const plan = planFor(job, manifest, inputs, batch);
+  const plan = planFor(job, manifest, inputs);
   const { opened, parts, time } = await writingTo(job.output, async () => {
     const opened = await inspect(await openShard(job.output, plan, job.shard), plan, job.shard.index);
-    const done = await compute(job, config, opened, { manifest, inputs, batch, signal, watcher });
+    const done = await compute(job, config, opened, { manifest, inputs, signal, watcher });
     const parts = [...opened.kept, ...done.parts];
     if (done.parts.length === opened.missing.length) await finish(opened, parts);
     return { opened, parts, time: done.time };
@@ -86,7 +85,6 @@ export async function runShard(job: Job, config: Config, signal: AbortSignal, wa
 interface Means {
   readonly manifest: Manifest;
   readonly inputs: Inputs;
-  readonly batch: number;
   readonly signal: AbortSignal;
   readonly watcher: Watcher;
 }
@@ -95,7 +93,7 @@ interface Means {
 async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const parts: PartRecord[] = [];
   if (opened.missing.length === 0) return { parts, time: { seconds: 0, cpuSeconds: 0 } };
-  const { manifest, inputs, batch, signal, watcher } = means;
+  const { manifest, inputs, signal, watcher } = means;
   const count = job.readers ?? Math.ceil(availableParallelism() / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
   const engine = await openEngine({ ...config, preload }, { only: config.model });
@@ -105,6 +103,7 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
     const time = stopwatch();
     watcher.begin(sizeOf(opened.kept), sizeOf([...opened.kept, ...opened.missing]));
     const { items } = inputs;
+    const batch = batchLimit(config.maxBatch, manifest, engine.backend.kind === 'cuda' ? 'cuda' : 'cpu');
     const settings = { engine, manifest, read: readers.read, readers: count, items, batch, topK: job.topK, signal };
     for await (const part of computeParts(opened, { ...settings, progress: watcher.step })) parts.push(part);
     return { parts, time: time() };
@@ -126,7 +125,7 @@ function stopwatch() {
 const sizeOf = (ranges: readonly { from: number; to: number }[]): number =>
   ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 
-function planFor(job: Job, manifest: Manifest, { items }: Inputs, batch: number): Plan {
+function planFor(job: Job, manifest: Manifest, { items }: Inputs): Plan {
   const { operation, shard } = job;
   const { formats, reads, row } = operations[operation];
   const shape = [...row(manifest)];
@@ -142,7 +141,7 @@ function planFor(job: Job, manifest: Manifest, { items }: Inputs, batch: number)
     },
     data: job.data ?? formats[0]!,
     row: shape,
-    part: partSize(job.part, shape, batch),
+    part: partSize(job.part, shape),
     shards: shard.of,
   });
 }

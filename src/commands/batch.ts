@@ -20,6 +20,11 @@ const settings = [
   'maxBatch',
   'maxPixels',
   'hangTimeout',
+  'executionProvider',
+  'devices',
+  'batchBuckets',
+  'backend',
+  'backendUrl',
 ] as const satisfies readonly Setting[];
 
 interface Policy {

@@ -15,7 +15,7 @@ export const modelsCommand = new Command('models')
   .addOption(settingOption('models'))
   .option('--json', 'print manifests as JSON', false)
   .action(async (name: string | undefined, { models, json }: Flags) => {
-    const found = await readModels(readConfig(models === undefined ? {} : { models }).models, name);
+    const found = await readModels(readConfig(models === undefined ? {} : { models }).models, { only: name });
     const manifests = found.map(({ manifest }) => manifest);
     const data = name === undefined ? manifests : manifests[0];
     process.stdout.write(json ? `${JSON.stringify(data)}\n` : manifests.map(asText).join('\n'));

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
@@ -5,9 +6,6 @@ import type { ModelSource } from './protocol.js';
 
 /** More workers than this gain little, and each holds every model: further cores go into threads. */
 const MOST_WORKERS = 8;
-/** Pixels of the inputs of a batch beyond which a larger one is not faster (measured: `npm run bench -- ceiling`). */
-const BATCH_PIXELS = 2 ** 16;
-const MOST_IMAGES = 64;
 
 export interface Machine {
   readonly cores: number;
@@ -24,7 +22,26 @@ export interface Arrangement {
 /** The cores and the memory that this process may use. */
 export function thisMachine(): Machine {
   const limit = process.constrainedMemory() ?? 0;
-  return { cores: availableParallelism(), memory: limit > 0 ? Math.min(limit, totalmem()) : totalmem() };
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return { cores: Math.min(availableParallelism(), coresOf(quota())), memory };
+}
+
+/** What the control group of this process says of processor time, which Node.js does not heed; empty outside of one. */
+function quota(): string {
+  try {
+    return readFileSync('/sys/fs/cgroup/cpu.max', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The cores that a quota such as "150000 100000" (microseconds in each period) comes to, at least one; Infinity for "max".
+ * https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+ */
+export function coresOf(cpuMax: string): number {
+  const [time, period] = cpuMax.trim().split(' ').map(Number);
+  return time! / period! > 0 ? Math.max(1, Math.floor(time! / period!)) : Infinity;
 }
 
 /**
@@ -42,8 +59,15 @@ export function arrange(
   return { workers, threads: threads || Math.max(1, Math.floor(cores / workers)) };
 }
 
-const bytesOf = (manifest: Manifest): number => manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);
+/**
+ * The same for GPUs: a worker each, and for throughput a second one, which copies while the first computes. What is left
+ * for the CPU needs no threads.
+ */
+export function arrangeOnGpus(
+  { optimize, workers, threads }: Pick<Config, 'optimize' | 'workers' | 'threads'>,
+  gpus: number,
+): Arrangement {
+  return { workers: workers || gpus * (optimize === 'latency' ? 1 : 2), threads: threads || 1 };
+}
 
-/** Images in a batch of a model: as given, or as many as the model gains by. */
-export const batchLimit = (given: number, { input }: Pick<Manifest, 'input'>): number =>
-  given || Math.min(MOST_IMAGES, Math.max(1, Math.floor(BATCH_PIXELS / (input.height * input.width))));
+const bytesOf = (manifest: Manifest): number => manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);

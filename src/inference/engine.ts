@@ -3,12 +3,14 @@ import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { type Admission, createAdmission } from './admission.js';
-import { type Arrangement, arrange, batchLimit } from './arrange.js';
-import type { Spawn } from './member.js';
+import type { Backend, OpenBackend } from './backend.js';
+import { openLocal } from './local.js';
+import { type Spawn, spawnWorker } from './member.js';
 import { readModels } from './models.js';
 import { createPool, type Observer, type Run, type Status } from './pool.js';
+import { openRemote } from './remote/backend.js';
 
-/** The models, and the threads that run them. */
+/** The models, and what runs them. */
 export interface Engine {
   readonly models: ReadonlyMap<string, Manifest>;
   readonly defaultModel: string;
@@ -19,8 +21,8 @@ export interface Engine {
   /** Resolves when every model is loaded and tested; rejects with the reason why one is not. */
   readonly ready: Promise<void>;
   status(): EngineStatus;
-  /** The workers, and the threads of each. */
-  readonly arrangement: Arrangement;
+  /** Where graphs run. */
+  readonly backend: Pick<Backend, 'kind' | 'devices' | 'arrangement'>;
   /** Says from now on that it is about to leave; it goes on all the same. */
   drain(): void;
   close(): Promise<void>;
@@ -37,12 +39,18 @@ export interface EngineOptions {
   readonly spawn?: Spawn;
 }
 
+const backends: Readonly<Record<Config['backend'], OpenBackend>> = { local: openLocal, oip: openRemote };
+
 /**
  * Reads the model folders and starts to load them: all, or only the one named.
- * @throws ModelError when a folder cannot be used
+ * @throws ModelError when a folder cannot be used; ExitError, SettingsError when nothing can run them
  */
-export async function openEngine(config: Config, { only, observer, spawn }: EngineOptions = {}): Promise<Engine> {
-  const models = await readModels(config.models, only);
+export async function openEngine(
+  config: Config,
+  { only, observer = {}, spawn = spawnWorker }: EngineOptions = {},
+): Promise<Engine> {
+  // Elsewhere the graphs and weights lie where they run.
+  const models = await readModels(config.models, { only, files: config.backend === 'local' });
   const manifests = new Map(models.map(({ manifest }) => [manifest.name, manifest]));
   const defaultModel = only ?? config.model;
   if (!manifests.has(defaultModel)) {
@@ -51,21 +59,24 @@ export async function openEngine(config: Config, { only, observer, spawn }: Engi
       'models-missing',
     );
   }
-  const { maxBatch, maxDelay, maxQueue, hangTimeout, preload } = config;
-  const limits = new Map(models.map(({ manifest }) => [manifest.name, batchLimit(maxBatch, manifest)]));
-  const arrangement = arrange(config, models);
-  const pool = createPool({ models, ...arrangement, limits, maxDelay, hangTimeout, preload }, observer, spawn);
+  const backend = await backends[config.backend](config, models, { observer, spawn });
+  const { places, needed, limits } = backend;
+  const pool = createPool({ places, needed, limits, maxDelay: config.maxDelay }, observer);
   let draining = false;
   return {
     models: manifests,
     defaultModel,
     limits: config,
-    admission: createAdmission(maxQueue),
-    arrangement,
+    admission: createAdmission(config.maxQueue),
+    backend,
     ...pool,
     status: () => ({ ...pool.status(), draining }),
     drain() {
       draining = true;
+    },
+    async close() {
+      await pool.close();
+      await backend.close?.();
     },
   };
 }

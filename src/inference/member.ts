@@ -1,9 +1,12 @@
 import { Worker } from 'node:worker_threads';
+import { ExitError } from '../exit-codes.js';
 import { type Deferred, deferred } from './deferred.js';
-import { type Batch, type Order, type Report, STOP, type WorkerSettings } from './protocol.js';
+import { pauseAfter } from './pause.js';
+import { type Batch, type Order, type Report, type RoundTrip, STOP, type WorkerSettings } from './protocol.js';
 
-/** Why a worker was replaced. */
-export type Loss = 'died' | 'hung' | 'not-loaded';
+/** Why a worker was replaced, or a server left for a while; what it refused, it has not begun. */
+export const losses = ['died', 'hung', 'not-loaded', 'refused'] as const;
+export type Loss = (typeof losses)[number];
 
 /** What a member tells the pool. */
 export interface Listener {
@@ -13,11 +16,16 @@ export interface Listener {
   done(report: Extract<Report, { kind: 'done' | 'failed' }>): void;
   /** The worker does not come up, for this reason. */
   refused(error: Error): void;
+  /** The worker has tried a Φ⁻¹. */
+  tested(model: string, found: RoundTrip): void;
   /** The worker is gone with what it was doing; another takes its place. */
   lost(why: Loss): void;
 }
 
-/** One place in the pool: a worker thread, and the one that takes its place when it dies or hangs. */
+/** Makes a member of a pool. */
+export type Place = (to: Listener) => Member;
+
+/** One place in the pool: a worker, and the one that takes its place when it dies or hangs. */
 export interface Member {
   isFree(): boolean;
   /** Whether its worker has loaded every model and lives. */
@@ -33,9 +41,6 @@ export type Spawn = (settings: WorkerSettings) => Worker;
 
 export const spawnWorker: Spawn = (workerData) => new Worker(new URL('./worker.js', import.meta.url), { workerData });
 
-/** Milliseconds before a place is filled again: after the first failure, and at most. */
-const PAUSE = { first: 100, longest: 30_000 };
-
 interface Thread {
   readonly worker: Worker;
   /** Its thread has ended. */
@@ -45,7 +50,10 @@ interface Thread {
   state: 'loading' | 'free' | 'busy' | 'gone';
 }
 
-/** @param seconds for a batch; a worker that takes longer counts as hung */
+/**
+ * A place for worker threads.
+ * @param seconds for a batch; a worker that takes longer counts as hung
+ */
 export function createMember(settings: WorkerSettings, seconds: number, spawn: Spawn, to: Listener): Member {
   let watchdog: NodeJS.Timeout | undefined;
   let again: NodeJS.Timeout | undefined;
@@ -61,12 +69,13 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
   const receive = (from: Thread, report: Report) => {
     if (from.state === 'gone') return;
     if (report.kind === 'refused') {
-      to.refused(new Error(report.message));
+      to.refused(new ExitError(report.reason, report.message));
       return lose(from, 'not-loaded');
     }
     // Φ⁻¹ is opened when it is first needed: that may take long.
     if (report.kind === 'opening') return clearTimeout(watchdog);
     if (report.kind === 'opened') return watch(from);
+    if (report.kind === 'tested') return to.tested(report.model, report.found);
     clearTimeout(watchdog);
     failures = report.kind === 'ready' ? failures : 0;
     from.state = 'free';
@@ -86,11 +95,9 @@ export function createMember(settings: WorkerSettings, seconds: number, spawn: S
     from.worker.postMessage(STOP satisfies Order);
     from.worker.unref();
     if (closing) return;
-    const pause = Math.min(PAUSE.longest, failures === 0 ? 0 : PAUSE.first * 2 ** (failures - 1));
-    failures++;
     again = setTimeout(() => {
       thread = start();
-    }, pause);
+    }, pauseAfter(failures++));
     to.lost(why);
   };
   const start = (): Thread => {

@@ -1,16 +1,23 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelError, readModelFolder } from '../../export/model/folder.js';
+import { ModelError, readManifest, readModelFolder } from '../../export/model/folder.js';
 import type { ModelSource } from './protocol.js';
 
 /** Folders that are being written, or hidden. */
 const PASSING = /^\.|\.(tmp|old)$/;
 
+export interface ReadOptions {
+  /** The only model to read. */
+  readonly only?: string | undefined;
+  /** Whether graphs and weights are there and to be checked; else the manifests are enough. */
+  readonly files?: boolean;
+}
+
 /**
  * Reads and checks the model folders in a folder: all, or only the one named.
  * @throws ModelError naming the folder or file that is wrong and what was expected
  */
-export async function readModels(folder: string, only?: string): Promise<ModelSource[]> {
+export async function readModels(folder: string, { only, files = true }: ReadOptions = {}): Promise<ModelSource[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
     throw new ModelError(`the models folder ${folder} cannot be read (${cause.code})`, 'models-missing', { cause });
   });
@@ -28,11 +35,11 @@ export async function readModels(folder: string, only?: string): Promise<ModelSo
     );
   }
   const wanted = names.filter((name) => only === undefined || name === only).sort();
-  return Promise.all(wanted.map((name) => readModel(join(folder, name), name)));
+  return Promise.all(wanted.map((name) => readModel(join(folder, name), name, files)));
 }
 
-async function readModel(folder: string, name: string): Promise<ModelSource> {
-  const manifest = await readModelFolder(folder);
+async function readModel(folder: string, name: string, files: boolean): Promise<ModelSource> {
+  const manifest = await (files ? readModelFolder : readManifest)(folder);
   if (manifest.name === name) return { folder, manifest };
   throw new ModelError(`${folder} holds a model named ${manifest.name}: name the folder like the model`);
 }

@@ -3,8 +3,8 @@ import { Problem } from '../errors.js';
 import type { Work } from '../work.js';
 import { createBatcher, type Waiting } from './batcher.js';
 import { deferred } from './deferred.js';
-import { createMember, type Loss, type Member, type Spawn, spawnWorker } from './member.js';
-import type { Batch, GraphName, OutputName, Outputs, Report, WorkerSettings } from './protocol.js';
+import type { Loss, Member, Place } from './member.js';
+import type { Batch, GraphName, OutputName, Outputs, Report, RoundTrip } from './protocol.js';
 import { owned, rows, stack } from './rows.js';
 
 /** A request to run a graph on a batch of images, of any size from one. */
@@ -32,19 +32,26 @@ export interface Observer {
     readonly ms: number;
   }): void;
   lost?(why: Loss): void;
+  /**
+   * A worker has tried whether Φ⁻¹ of a model gives back what went in.
+   * @param alike whether its features have the bits of the first worker's; else what one encodes and another decodes need not
+   */
+  tested?(model: string, found: RoundTrip, alike: boolean): void;
+  /** A server that runs graphs is used from now on, or left alone, for this reason. */
+  server?(url: string, up: boolean, why?: string): void;
 }
 
-/** Worker threads behind one queue. */
+/** Workers behind one queue. */
 export interface Pool {
   readonly run: Run;
-  /** Resolves when every worker has loaded and tested every model; rejects with what a worker refused. */
+  /** Resolves when as many workers as are needed have loaded and tested every model; rejects with what one refused. */
   readonly ready: Promise<void>;
   status(): Status;
   close(): Promise<void>;
 }
 
 export interface Status {
-  /** Whether every worker has once come up. */
+  /** Whether as many workers as are needed have once been up. */
   readonly started: boolean;
   /** Workers that can run something, of so many. */
   readonly up: number;
@@ -55,14 +62,15 @@ export interface Status {
   readonly hung: number;
 }
 
-export interface PoolSettings extends WorkerSettings {
-  readonly workers: number;
+export interface PoolSettings {
+  /** Where batches are run; one batch at a time at each. */
+  readonly places: readonly Place[];
+  /** How many of them must come up before any request is taken. */
+  readonly needed: number;
   /** Images in a batch, by model. */
   readonly limits: ReadonlyMap<string, number>;
   /** Milliseconds that a batch which is not full waits for more. */
   readonly maxDelay: number;
-  /** Seconds for a batch. */
-  readonly hangTimeout: number;
 }
 
 interface Waiter extends Waiting {
@@ -75,10 +83,11 @@ interface Waiter extends Waiting {
   reject(reason: unknown): void;
 }
 
-export function createPool(settings: PoolSettings, observer: Observer = {}, spawn: Spawn = spawnWorker): Pool {
+export function createPool(settings: PoolSettings, observer: Observer = {}): Pool {
   const batcher = createBatcher<Waiter>(settings.maxDelay);
   const running = new Map<Member, readonly Waiter[]>();
   const ready = deferred<void>();
+  const features = new Map<string, string>();
   let started = false;
   let closing = false;
   let timer: NodeJS.Timeout | undefined;
@@ -102,24 +111,33 @@ export function createPool(settings: PoolSettings, observer: Observer = {}, spaw
     running.delete(member);
     return waiters;
   };
-  const retry = (waiters: readonly Waiter[]) => {
+  const retry = (waiters: readonly Waiter[], why: Loss) => {
     for (const waiter of waiters) {
+      if (waiter.job.work?.signal?.aborted) continue;
+      // It was not begun.
+      if (why === 'refused') {
+        batcher.putBack([waiter]);
+        continue;
+      }
       if (waiter.retried) {
-        waiter.reject(new Problem('worker-lost', 'two workers were lost over this request'));
+        waiter.reject(
+          new Problem('worker-lost', 'two workers, or servers behind this one, were lost over this request'),
+        );
         continue;
       }
       waiter.retried = true;
       // Alone in its lane: whatever ends a worker does so without others.
       waiter.lane = `${waiter.lane} again ${lanes++}`;
-      if (!waiter.job.work?.signal?.aborted) batcher.putBack([waiter]);
+      batcher.putBack([waiter]);
     }
   };
   let lanes = 0;
 
-  const members: Member[] = Array.from({ length: settings.workers }, () => {
-    const member: Member = createMember(settings, settings.hangTimeout, spawn, {
+  const isUp = (member: Member) => member.isUp();
+  const members: Member[] = settings.places.map((place) => {
+    const member: Member = place({
       free() {
-        if (!started && members.every((m) => m.isUp())) {
+        if (!started && members.filter(isUp).length >= settings.needed) {
           started = true;
           ready.resolve();
         }
@@ -134,9 +152,14 @@ export function createPool(settings: PoolSettings, observer: Observer = {}, spaw
         else for (const { reject } of waiters) reject(reasonOf(report));
       },
       refused: (error) => ready.reject(error),
+      tested(model, found) {
+        const first = features.get(model) ?? found.features;
+        features.set(model, first);
+        observer.tested?.(model, found, first === found.features);
+      },
       lost(why) {
         observer.lost?.(why);
-        retry(taken(member));
+        retry(taken(member), why);
         dispatch();
       },
     });
@@ -147,7 +170,7 @@ export function createPool(settings: PoolSettings, observer: Observer = {}, spaw
   const enqueue = async <O extends OutputName>(job: Job<O>): Promise<Pick<Outputs, O>> => {
     const signal = job.work?.signal;
     signal?.throwIfAborted();
-    const { waiters, results } = split(job, settings.limits.get(job.model)!, settings.workers);
+    const { waiters, results } = split(job, settings.limits.get(job.model)!, members.length);
     const abort = () => {
       for (const waiter of waiters) {
         batcher.cancel(waiter);
@@ -172,7 +195,7 @@ export function createPool(settings: PoolSettings, observer: Observer = {}, spaw
     run: enqueue,
     status: () => ({
       started: started && !closing,
-      up: members.filter((member) => member.isUp()).length,
+      up: members.filter(isUp).length,
       workers: members.length,
       waiting: batcher.waiting(),
       hung: members.reduce((sum, member) => sum + member.hung(), 0),

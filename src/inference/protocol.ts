@@ -1,5 +1,7 @@
 import type { Manifest } from '../../export/model/manifest.js';
+import type { Device } from '../../export/runtime.js';
 import type { Tensor } from '../../export/tensor.js';
+import type { ExitReason } from '../exit-codes.js';
 
 export type GraphName = 'forward' | 'inverse';
 
@@ -28,11 +30,32 @@ export interface ModelSource {
   readonly manifest: Manifest;
 }
 
-export interface WorkerSettings {
+/** What is served, and how it is loaded. */
+export interface HostSettings {
   readonly models: readonly ModelSource[];
-  readonly threads: number;
   readonly preload: Preload;
+  /** Sizes that the batches of a model are padded up to, ascending, by its name; none: batches run as they come. */
+  readonly buckets: ReadonlyMap<string, readonly number[]>;
 }
+
+export interface WorkerSettings extends HostSettings {
+  readonly threads: number;
+  readonly device: Device;
+}
+
+/** What a worker found when it encoded and decoded noise; counts are whole images, the worst over the sizes of batches. */
+export interface RoundTrip {
+  readonly images: number;
+  /** Equal in every 8-bit pixel. */
+  readonly exactPixels: number;
+  /** Equal in every float32 bit of the network's input. */
+  readonly exactFloat: number;
+  /** Stands for every bit of the features of the noise; where it is the same, so are the kernels. */
+  readonly features: string;
+}
+
+/** Why a worker does not come up. */
+export type Refusal = Extract<ExitReason, 'self-test-failed' | 'provider-unavailable' | 'model-damaged'>;
 
 /** To a worker: run a batch. Buffers are transferred both ways. */
 export interface Batch {
@@ -49,7 +72,9 @@ export type Order = Batch | typeof STOP;
 /** From a worker, which runs one batch at a time. */
 export type Report =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'refused'; readonly reason: Refusal; readonly message: string }
+  // Φ⁻¹ gave back what it should.
+  | { readonly kind: 'tested'; readonly model: string; readonly found: RoundTrip }
   // The batch waits for its graph to be opened; it is open.
   | { readonly kind: 'opening' }
   | { readonly kind: 'opened' }

@@ -1,20 +1,27 @@
+import { createHash } from 'node:crypto';
 import type { Manifest } from '../../export/model/manifest.js';
 import { noiseImages } from '../../export/model/noise.js';
 import type { Session } from '../../export/runtime.js';
-import { type Tensor, tensor } from '../../export/tensor.js';
-import { rows } from './rows.js';
+import { bytesOf, type Tensor, tensor } from '../../export/tensor.js';
+import { padded } from './buckets.js';
+import type { GraphName, RoundTrip } from './protocol.js';
+import { rows, stack } from './rows.js';
 
 const IMAGES = 4;
 const SEED = 20180415;
+/** Of a hash that is shown. */
+const DIGITS = 16;
 
 /** A model whose inverse does not give back what went in, on this device. */
 export class SelfTestError extends Error {
   override readonly name = 'SelfTestError';
 }
 
-/** Runs Φ once, so that the first request finds memory taken and kernels chosen. */
-export async function warmUp({ input }: Manifest, forward: Session): Promise<void> {
-  await forward.run({ pixels: noise(input, 1) }, ['logits']);
+/** Input for one run of a graph, whose result nobody needs. */
+export function probeOf({ input, features }: Manifest, graph: GraphName): Record<string, Tensor> {
+  if (graph === 'forward') return { pixels: noise(input, 1) };
+  const shape = [1, ...features.shape];
+  return { features: tensor('float32', shape, new Float32Array(shape.reduce((a, b) => a * b))) };
 }
 
 function noise(input: Manifest['input'], images: number): Tensor<'uint8'> {
@@ -22,25 +29,59 @@ function noise(input: Manifest['input'], images: number): Tensor<'uint8'> {
   return tensor('uint8', [images, input.height, input.width, input.channels], pixels);
 }
 
-/**
- * Encodes noise in one batch and decodes it one by one: every 8-bit pixel must come back.
- * @throws SelfTestError
- */
-export async function selfTest({ name, input }: Manifest, forward: Session, inverse: Session): Promise<void> {
-  const images = noise(input, IMAGES);
-  const { features } = await forward.run({ pixels: images }, ['features']);
-  const recovered = await Promise.all(
-    Array.from({ length: IMAGES }, async (_, i) => {
-      const one = await inverse.run({ features: rows(features!, i, i + 1) }, ['pixels']);
-      return same(rows(images, i, i + 1), one.pixels!);
-    }),
-  );
-  const count = recovered.filter(Boolean).length;
-  if (count < IMAGES) {
-    throw new SelfTestError(
-      `model ${name} recovers only ${count} of ${IMAGES} noise images on this device: its inverse is not served`,
-    );
-  }
+type Runner = Pick<Session, 'run'>;
+
+/** Sizes of batches that are tried. */
+export interface Sizes {
+  readonly encode: readonly number[];
+  readonly decode: readonly number[];
 }
 
-const same = (a: Tensor, b: Tensor): boolean => Buffer.compare(a.data as Uint8Array, b.data as Uint8Array) === 0;
+/** Encoded in one batch and decoded one by one. */
+export const plainSizes: Sizes = { encode: [IMAGES], decode: [1] };
+
+/**
+ * Encodes noise and decodes it, in every combination of the sizes of batches: every 8-bit pixel must come back.
+ * @throws SelfTestError
+ */
+export async function selfTest(
+  { name, input }: Manifest,
+  forward: Runner,
+  inverse: Runner,
+  sizes: Sizes = plainSizes,
+): Promise<RoundTrip> {
+  const pixels = noise(input, IMAGES);
+  let [exactPixels, exactFloat] = [IMAGES, IMAGES];
+  const hash = createHash('sha256');
+  for (const encode of sizes.encode) {
+    const encoded = await inBatches(forward, { pixels }, ['features', 'image'], encode);
+    hash.update(bytesOf(encoded.features!));
+    for (const decode of sizes.decode) {
+      const decoded = await inBatches(inverse, { features: encoded.features! }, ['pixels', 'image'], decode);
+      exactPixels = Math.min(exactPixels, alike(pixels, decoded.pixels!));
+      exactFloat = Math.min(exactFloat, alike(encoded.image!, decoded.image!));
+      if (exactPixels === IMAGES) continue;
+      throw new SelfTestError(
+        `model ${name} recovers only ${exactPixels} of ${IMAGES} noise images on this device, encoded by ${encode} and decoded by ${decode}: its inverse is not served`,
+      );
+    }
+  }
+  return { images: IMAGES, exactPixels, exactFloat, features: hash.digest('hex').slice(0, DIGITS) };
+}
+
+/** Runs a graph on all rows of its input, in batches that have this size, if need be by padding. */
+async function inBatches(session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) {
+  const [[name, input]] = Object.entries(feeds) as [[string, Tensor]];
+  const run = padded(session, [size]);
+  const parts: Record<string, Tensor>[] = [];
+  for (let from = 0; from < input.dims[0]!; from += size) {
+    parts.push(await run({ [name]: rows(input, from, Math.min(from + size, input.dims[0]!)) }, fetch));
+  }
+  return Object.fromEntries(fetch.map((output) => [output, stack(parts.map((part) => part[output]!))]));
+}
+
+/** How many rows are equal in every bit. */
+function alike(a: Tensor, b: Tensor): number {
+  const same = (i: number) => Buffer.compare(bytesOf(rows(a, i, i + 1)), bytesOf(rows(b, i, i + 1))) === 0;
+  return Array.from({ length: a.dims[0]! }, (_, i) => same(i)).filter(Boolean).length;
+}

@@ -1,86 +1,57 @@
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { isInvertible } from '../../export/model/manifest.js';
+import { openPlaced, PlacementError } from '../../export/placement.js';
 import { openSession, type Session } from '../../export/runtime.js';
+import { createHost, type Open } from './host.js';
 import {
   type Batch,
   type GraphName,
   graphs,
-  type ModelSource,
   type Order,
   type Outputs,
+  type Refusal,
   type Report,
   STOP,
   type WorkerSettings,
 } from './protocol.js';
 import { owned } from './rows.js';
-import { SelfTestError, selfTest, warmUp } from './self-test.js';
+import { probeOf, SelfTestError } from './self-test.js';
 
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
-const { models, threads, preload } = workerData as WorkerSettings;
+/**
+ * Computing yields to the thread that answers requests, which would otherwise wait for a core behind the workers just when
+ * there is most to refuse. On Linux this is the niceness of this thread alone, and of those that it starts.
+ */
+const NICENESS = 10;
+if (process.platform === 'linux') setPriority(NICENESS);
 
-/** Bytes of weights up to which Φ⁻¹ is loaded at the start when that is left to us. */
-const SMALL = 64 * 2 ** 20;
+const settings = workerData as WorkerSettings;
+const { threads, device } = settings;
 
-/** A session that is opened when it is first asked for. */
-interface Lazy {
-  readonly session: () => Promise<Session>;
-  readonly isOpen: () => boolean;
-}
-const graphsOf = new Map<string, Record<GraphName, Lazy>>();
-const sessions: Session[] = [];
-
-async function load({ folder, manifest }: ModelSource): Promise<void> {
-  const forward = lazy(() => open(join(folder, 'forward.onnx')));
-  const inverse = lazy(async () => {
-    const session = await open(join(folder, 'inverse.onnx'));
-    await selfTest(manifest, await forward.session(), session);
-    return session;
-  });
-  graphsOf.set(manifest.name, { forward, inverse });
-  await warmUp(manifest, await forward.session());
-  const early = preload === 'both' || (preload === 'auto' && manifest.files['weights.bin'].bytes <= SMALL);
-  if (early && isInvertible(manifest)) await inverse.session();
-}
-
-async function open(path: string): Promise<Session> {
-  const session = await openSession(path, { threads });
-  sessions.push(session);
-  return session;
-}
-
-function lazy(make: () => Promise<Session>): Lazy {
-  let made: Promise<Session> | undefined;
-  let isOpen = false;
-  const session = async () => {
-    made ??= make();
-    const opened = await made;
-    isOpen = true;
-    return opened;
+const open: Open = async ({ folder, manifest }, graph) => {
+  const path = join(folder, `${graph}.onnx`);
+  const probe = probeOf(manifest, graph);
+  const tryOut = async (session: Session) => {
+    checkNames(path, session, graph);
+    await session.run(probe);
   };
-  return { session, isOpen: () => isOpen };
-}
+  // On the CPU there is nothing to fall back to.
+  if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, tryOut);
+  const session = await openSession(path, { threads });
+  await tryOut(session);
+  return session;
+};
 
-async function run({ model, graph, input, outputs }: Batch): Promise<Report> {
-  try {
-    const session = await opened(graphsOf.get(model)![graph]);
-    const found = await session.run({ [graphs[graph].input]: input }, outputs);
-    const own = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
-    return { kind: 'done', outputs: own as Partial<Outputs> };
-  } catch (error) {
-    return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
-  }
-}
-
-async function opened({ session, isOpen }: Lazy): Promise<Session> {
-  if (isOpen()) return session();
-  report({ kind: 'opening' });
-  try {
-    return await session();
-  } finally {
-    report({ kind: 'opened' });
-  }
+/** @throws Error when a file holds another graph than its name says */
+function checkNames(path: string, { inputNames, outputNames }: Session, graph: GraphName): void {
+  const { input, outputs } = graphs[graph];
+  const missing = outputs.filter((name) => !outputNames.includes(name));
+  if (inputNames.includes(input) && missing.length === 0) return;
+  throw new Error(
+    `${path} makes ${outputNames.join(', ')} of ${inputNames.join(', ')}; expected ${outputs.join(', ')} of ${input}. Export the model again`,
+  );
 }
 
 const report = (r: Report) => {
@@ -91,22 +62,43 @@ const report = (r: Report) => {
   );
 };
 
-async function loadAll(): Promise<void> {
+const host = createHost(settings, open, {
+  opening: () => report({ kind: 'opening' }),
+  opened: () => report({ kind: 'opened' }),
+  tested: (model, found) => report({ kind: 'tested', model, found }),
+});
+
+async function run(batch: Batch): Promise<Report> {
   try {
-    for (const model of models) await load(model);
+    const found = await host.run(batch);
+    const own = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
+    return { kind: 'done', outputs: own as Partial<Outputs> };
+  } catch (error) {
+    return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
+  }
+}
+
+async function load(): Promise<void> {
+  try {
+    await host.load();
     report({ kind: 'ready' });
   } catch (error) {
-    report({ kind: 'refused', message: (error as Error).message });
+    report({ kind: 'refused', reason: refusalOf(error), message: (error as Error).message });
   }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof SelfTestError) return 'self-test-failed';
+  return error instanceof PlacementError || device.provider !== 'cpu' ? 'provider-unavailable' : 'model-damaged';
 }
 
 async function stop(): Promise<void> {
   await loaded;
-  for (const session of sessions) await session.release();
+  await host.close();
   parentPort!.close();
 }
 
-const loaded = loadAll();
+const loaded = load();
 
 // One order at a time: the pool sends the next batch when it has the last one's report.
 parentPort!.on('message', async (order: Order) => (order === STOP ? stop() : report(await run(order))));

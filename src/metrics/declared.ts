@@ -58,6 +58,11 @@ export const declared = {
     labels: ['code'],
   },
   irevnet_build_info: { type: 'gauge', help: 'Versions; always 1', labels: ['version', 'node', 'onnxruntime'] },
+  irevnet_execution_provider_info: {
+    type: 'gauge',
+    help: 'What computes: cpu, cuda with the number of the GPU, or oip with the address of a server; always 1',
+    labels: ['provider', 'device'],
+  },
   irevnet_gpu_utilization_ratio: {
     type: 'gauge',
     help: 'Share of the time of late in which the GPU was busy',

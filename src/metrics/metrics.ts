@@ -2,7 +2,8 @@ import { createRequire } from 'node:module';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { version } from '../../export/package.js';
 import { type ProblemCode, problemCodes } from '../errors.js';
-import type { Loss } from '../inference/member.js';
+import type { Backend } from '../inference/backend.js';
+import { losses } from '../inference/member.js';
 import type { Observer, Status } from '../inference/pool.js';
 import { type Stage, stages } from '../work.js';
 import { seriesIn } from './declared.js';
@@ -24,12 +25,13 @@ export interface Present extends Status {
   readonly ready: boolean;
   /** Images accepted and not yet answered. */
   readonly inside: number;
+  readonly backend: Pick<Backend, 'kind' | 'devices'>;
 }
 
 /** The counts of one service. */
 export interface Metrics {
   /** To be told by the engine. */
-  readonly observer: Required<Observer>;
+  readonly observer: Pick<Required<Observer>, 'batch' | 'lost'>;
   /** A request has come in; what is given is called once it is over. */
   begin(): (answered: Answered) => void;
   rejected(code: ProblemCode): void;
@@ -40,8 +42,6 @@ export interface Metrics {
 
 /** The route of requests that match none: with their addresses anybody could make any number of series. */
 const NO_ROUTE = 'none';
-
-const losses: Readonly<Record<Loss, 0>> = { died: 0, hung: 0, 'not-loaded': 0 };
 
 export function createMetrics(gpus = watchGpus()): Metrics {
   const registry = new Registry();
@@ -59,10 +59,11 @@ export function createMetrics(gpus = watchGpus()): Metrics {
   const ready = gauge('irevnet_ready');
   const restarts = counter('irevnet_worker_restarts_total');
   const rejected = counter('irevnet_rejected_total');
+  const provider = gauge('irevnet_execution_provider_info');
   const readGpus = gpuSeries(registry, gpus);
   gauge('irevnet_build_info').set({ version, node: process.version, onnxruntime }, 1);
   // A series that began with its first event would hide that event from rate().
-  for (const reason of Object.keys(losses)) restarts.inc({ reason }, 0);
+  for (const reason of losses) restarts.inc({ reason }, 0);
   for (const code of problemCodes) rejected.inc({ code }, 0);
   for (const stage of stages) stageSeconds.zero({ stage });
   return {
@@ -91,6 +92,7 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       workers.set({ state: 'down' }, present.workers - present.up);
       workers.set({ state: 'hung' }, present.hung);
       ready.set(Number(present.ready));
+      for (const device of present.backend.devices) provider.set({ provider: present.backend.kind, device }, 1);
       await readGpus();
       return `${await registry.metrics()}\n${await ofProcess.metrics()}`;
     },

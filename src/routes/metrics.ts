@@ -18,7 +18,7 @@ export function metricsRoute(app: App, engine: Engine): void {
   app.get('/metrics', { schema }, async (_request, reply) => {
     const { metrics } = app;
     const inside = engine.admission.inside();
-    const text = await metrics.text({ ...engine.status(), inside, ready: isReady(engine) });
+    const text = await metrics.text({ ...engine.status(), inside, ready: isReady(engine), backend: engine.backend });
     return reply.type(metrics.contentType).send(text);
   });
 }

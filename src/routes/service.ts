@@ -27,10 +27,11 @@ export function healthzRoute(app: App): void {
 
 /** GET /readyz: every model is loaded and has recovered its noise, and the service is not about to leave. */
 export function readyzRoute(app: App, engine: Engine): void {
-  const schema = answer('Readiness', { status: Type.String() });
+  const provider = Type.String({ description: 'what computes: cpu, cuda or oip (other servers)' });
+  const schema = answer('Readiness', { status: Type.String(), provider });
   app.get('/readyz', { schema }, async () => {
     checkReady(engine);
-    return { status: 'ready' };
+    return { status: 'ready', provider: engine.backend.kind };
   });
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { packagePath } from '../../export/package.js';
 
 export interface Finished {
@@ -8,8 +8,15 @@ export interface Finished {
 }
 
 /** Starts `irevnet` with the given arguments, in a process of its own. */
-export const startCli = (args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess =>
-  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), ...args], { env: { ...process.env, ...env } });
+export const startCli = (
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  options: Pick<SpawnOptions, 'uid' | 'gid'> = {},
+): ChildProcess =>
+  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), ...args], {
+    ...options,
+    env: { ...process.env, ...env },
+  });
 
 /** Collects what a process prints until it ends. */
 export function finished(child: ChildProcess): Promise<Finished> {

@@ -21,7 +21,8 @@ const three = await form(...Array.from({ length: 3 }, () => ['file', png] as con
 const post = (app: App, url: string, upload: Awaited<ReturnType<typeof form>>) =>
   app.inject({ method: 'POST', url, ...upload });
 const scrape = async (app: App) => parseExposition((await app.inject('/metrics')).payload);
-const idle = { started: true, ready: true, up: 1, workers: 1, waiting: 0, hung: 0, inside: 0 };
+const backend = { kind: 'cpu', devices: [''] } as const;
+const idle = { started: true, ready: true, up: 1, workers: 1, waiting: 0, hung: 0, inside: 0, backend };
 
 t.test('what was sent is what is counted', async (t) => {
   const { app } = await service(t, { workers: 1 });

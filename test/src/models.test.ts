@@ -62,7 +62,7 @@ t.test('a graph that does not load is refused with the reason, by the service as
     await cp(join(folder, 'inverse.onnx'), join(folder, 'forward.onnx'));
     await manifestWith(folder, { files: { ...files, 'forward.onnx': files['inverse.onnx'] } });
   });
-  await t.rejects(open(models), { message: /logits/ });
+  await t.rejects(open(models), { reason: 'model-damaged', message: /expected features, logits, image of pixels/ });
   const { code, stderr } = await cli(
     'serve',
     '--models',
@@ -74,7 +74,7 @@ t.test('a graph that does not load is refused with the reason, by the service as
     '--log-level',
     'silent',
   );
-  t.equal(code, 1);
-  t.match(stderr, /^irevnet: /);
+  t.equal(code, 21);
+  t.match(stderr, /^irevnet: .*forward\.onnx makes pixels, image of features/);
   t.notMatch(stderr, /\n\s+at /, 'no stack');
 });

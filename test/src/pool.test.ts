@@ -5,9 +5,12 @@ import { noiseImages } from '../../export/model/noise.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { readConfig } from '../../src/config.js';
 import { createAdmission } from '../../src/inference/admission.js';
-import { arrange, batchLimit } from '../../src/inference/arrange.js';
+import { arrange, coresOf } from '../../src/inference/arrange.js';
+import { batchLimit } from '../../src/inference/batch-sizes.js';
 import { createBatcher } from '../../src/inference/batcher.js';
 import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
+import type { Place } from '../../src/inference/member.js';
+import { createPool, type Observer } from '../../src/inference/pool.js';
 import { rows } from '../../src/inference/rows.js';
 import { mortal } from '../helpers/mortal.js';
 
@@ -89,10 +92,17 @@ t.test('workers and threads follow the aim, the cores and the memory', async (t)
   t.same(chosen('throughput', 4, 2e9), { workers: 2, threads: 2 }, 'memory for two');
   t.same(chosen('throughput', 4, 1e8), { workers: 1, threads: 4 }, 'there is always one');
   t.same(chosen('throughput', 4, 64e9, 3, 5), { workers: 3, threads: 5 }, 'what is given is taken');
+  t.same(['', 'max 100000', '50000 100000', '150000 100000', '400000 100000\n'].map(coresOf), [
+    Infinity,
+    Infinity,
+    1,
+    1,
+    4,
+  ]);
   const input = (size: number) => ({ input: { height: size, width: size, channels: 3 as const, mean: [0], std: [1] } });
   t.same(
     [28, 32, 64, 224, 299].map((size) => batchLimit(0, input(size))),
-    [64, 64, 16, 1, 1],
+    [64, 64, 64, 4, 2],
   );
   t.equal(batchLimit(7, input(224)), 7);
 });
@@ -126,6 +136,30 @@ t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => 
   const half = rows(noise(4, 9), 2, 4);
   await encode(engine, half);
   t.equal(half.data.length, 2 * 784, 'a shared buffer is not given away');
+});
+
+t.test('each worker tells of its round trip, and whether it computes the bits of the first', async (t) => {
+  const told: [string, object, boolean][] = [];
+  const tested: Observer['tested'] = (...found) => told.push(found);
+  const engine = await open(t, { workers: 2 }, { observer: { tested } });
+  await engine.ready;
+  const found = { images: 4, exactPixels: 4, exactFloat: 4, features: /^[0-9a-f]{16}$/ };
+  t.match(told, [
+    ['fashion-mnist', found, true],
+    ['fashion-mnist', found, true],
+  ]);
+
+  const seen: boolean[] = [];
+  const odd =
+    (digit: string): Place =>
+    (to) => {
+      setImmediate(() => to.tested('m', { images: 4, exactPixels: 4, exactFloat: 4, features: digit }));
+      return { isFree: () => false, isUp: () => false, run() {}, close: async () => undefined, hung: () => 0 };
+    };
+  const places = ['a', 'b', 'a'].map(odd);
+  createPool({ places, needed: 3, limits: new Map(), maxDelay: 0 }, { tested: (_m, _f, alike) => seen.push(alike) });
+  while (seen.length < 3) await sleep(1);
+  t.same(seen, [true, false, true]);
 });
 
 t.test('what is abandoned is dropped', async (t) => {

@@ -1,0 +1,193 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { configurations } from '../export/architectures/configurations.js';
+import { buildNetwork, withGrid } from '../export/architectures/index.js';
+import { readModelFolder } from '../export/model/folder.js';
+import { networkParameters } from '../export/model/graphs.js';
+import type { Manifest } from '../export/model/manifest.js';
+import { measure, relativeError } from '../export/model/measure.js';
+import { noiseImages } from '../export/model/noise.js';
+import { packagePath } from '../export/package.js';
+import { openPlaced } from '../export/placement.js';
+import { seeded } from '../export/random.js';
+import { CPU, type Device, openSession, type Provider, type Session } from '../export/runtime.js';
+import { type Tensor, tensor } from '../export/tensor.js';
+import { initialise } from '../export/train/initialise.js';
+import { batchSizes } from '../src/inference/batch-sizes.js';
+import { padded } from '../src/inference/buckets.js';
+import { chooseProvider, runConvolution } from '../src/inference/provider.js';
+import { probeOf, selfTest } from '../src/inference/self-test.js';
+import { randomModel, withFolder } from './models.js';
+import { median, rounded, timed } from './statistics.js';
+import { BATCH, ownSteps } from './training-step.js';
+
+// What holds on a GPU and how fast it is, as JSON lines; where there is none it says so and ends well. With --provider cpu
+// the same is done without one, which shows that the check itself works.
+
+/** How far logits may be from the CPU's, relatively. */
+const TOLERANCE = 1e-3;
+const ROUNDS = 20;
+
+const { values } = parseArgs({
+  options: {
+    provider: { type: 'string', default: 'cuda' },
+    device: { type: 'string', default: '0' },
+    model: { type: 'string', multiple: true, default: ['fashion-mnist', 'irevnet-b'] },
+    batch: { type: 'string', multiple: true, default: ['1', '8', '64'] },
+    images: { type: 'string', default: '256' },
+  },
+});
+if (values.provider !== 'cuda' && values.provider !== 'cpu') {
+  process.stderr.write(`--provider is ${values.provider}; expected cuda or cpu\n`);
+  process.exit(2);
+}
+const provider: Provider = values.provider;
+const device: Device = { provider, id: Number(values.device) };
+const [batches, count] = [values.batch.map(Number), Number(values.images)];
+const threads = availableParallelism();
+const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+interface Graphs {
+  readonly forward: Session;
+  readonly inverse: Session;
+}
+
+async function openThere(folder: string, manifest: Manifest): Promise<Graphs> {
+  const open = (graph: 'forward' | 'inverse') =>
+    openPlaced(join(folder, `${graph}.onnx`), { threads, device }, (session) => session.run(probeOf(manifest, graph)));
+  return { forward: await open('forward'), inverse: await open('inverse') };
+}
+
+async function openHere(folder: string): Promise<Graphs> {
+  const open = (graph: string) => openSession(join(folder, `${graph}.onnx`), { threads, device: CPU });
+  return { forward: await open('forward'), inverse: await open('inverse') };
+}
+
+/** Runs always on padded batches, as the service does. */
+const bucketed = ({ forward, inverse }: Graphs, buckets: readonly number[]): Graphs => ({
+  forward: { ...forward, run: padded(forward, buckets) },
+  inverse: { ...inverse, run: padded(inverse, buckets) },
+});
+
+/** Every check of one model. */
+async function checkModel(folder: string, images: number): Promise<boolean> {
+  const manifest = await readModelFolder(folder);
+  const { name: model, input } = manifest;
+  const there = await openThere(folder, manifest);
+  const here = await openHere(folder);
+  const noise = noiseImages(images, input, 3);
+  const some = tensor('uint8', [4, input.height, input.width, input.channels], noiseImages(4, input, 4).pixels);
+  print({
+    check: 'placement',
+    model,
+    provider,
+    ok: true,
+    what: 'every convolution and product of Φ and Φ⁻¹ ran there',
+  });
+
+  const [ours, theirs] = await Promise.all(
+    [there, here].map(({ forward }) => forward.run({ pixels: some }, ['logits'])),
+  );
+  const error = relativeError(ours!.logits!.data as Float32Array, theirs!.logits!.data as Float32Array);
+  print({ check: 'logits', model, relativeError: rounded(error), atMost: TOLERANCE, ok: error <= TOLERANCE });
+
+  const sizes = batchSizes({ maxBatch: 0, batchBuckets: '' }, [{ folder, manifest }], provider);
+  const buckets = sizes.buckets.get(model)!;
+  const tried = buckets.length > 0 ? { encode: buckets, decode: buckets } : undefined;
+  const tested = await selfTest(manifest, there.forward, there.inverse, tried).catch(({ message }: Error) => message);
+  const trusted = typeof tested === 'object';
+  let ok = trusted && error <= TOLERANCE;
+  print({ check: 'self-test', model, buckets, ...(trusted ? tested : { message: tested }), ok: trusted });
+
+  const [gpu, cpu] = [bucketed(there, buckets), here];
+  const limit = sizes.limits.get(model)!;
+  for (const [way, graphs] of Object.entries({
+    'there and back on the device': gpu,
+    'encoded on the device, decoded on the CPU': { forward: gpu.forward, inverse: cpu.inverse },
+    'encoded on the CPU, decoded on the device': { forward: cpu.forward, inverse: gpu.inverse },
+  })) {
+    const { inversion } = await measure(graphs, noise, { encode: limit, decode: 1 });
+    // Between devices nothing is promised.
+    const exact = graphs === gpu ? { ok: inversion!.exactPixels === images } : {};
+    ok = ok && (exact.ok ?? true);
+    const pixelsRecovered = rounded(await pixelShare(graphs, noise.pixels, input));
+    print({ check: 'round trip', model, way, images, ...inversion, pixelsRecovered, ...exact });
+  }
+  for (const batch of batches) print(await speed(there, manifest, batch));
+  for (const session of [there.forward, there.inverse, here.forward, here.inverse]) await session.release();
+  return ok;
+}
+
+/** The share of 8-bit values that come back, one image at a time. */
+async function pixelShare({ forward, inverse }: Graphs, pixels: Uint8Array, input: Manifest['input']): Promise<number> {
+  const size = input.height * input.width * input.channels;
+  let equal = 0;
+  for (let at = 0; at < pixels.length; at += size) {
+    const image = pixels.subarray(at, at + size);
+    const feeds = { pixels: tensor('uint8', [1, input.height, input.width, input.channels], image) };
+    const { features } = await forward.run(feeds, ['features']);
+    const back = (await inverse.run({ features: features! }, ['pixels'])).pixels!.data as Uint8Array;
+    for (let i = 0; i < size; i++) equal += Number(back[i] === image[i]);
+  }
+  return equal / pixels.length;
+}
+
+async function speed({ forward, inverse }: Graphs, { name, input }: Manifest, batch: number) {
+  const { pixels } = noiseImages(batch, input, 5);
+  const feeds = { pixels: tensor('uint8', [batch, input.height, input.width, input.channels], pixels) };
+  const { features } = await forward.run(feeds, ['features']);
+  await inverse.run({ features: features! }, ['pixels']);
+  const rate = async (session: Session, inputs: Record<string, Tensor>, output: string) => {
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) times.push(await timed(() => session.run(inputs, [output])));
+    return rounded((1000 * batch) / median(times));
+  };
+  return {
+    check: 'speed',
+    model: name,
+    batch,
+    forwardPerSecond: await rate(forward, feeds, 'logits'),
+    inversePerSecond: await rate(inverse, { features: features! }, 'pixels'),
+  };
+}
+
+async function checkTraining(): Promise<void> {
+  const network = buildNetwork(withGrid(configurations['fashion-mnist']!, null));
+  const weights = initialise(networkParameters(network), seeded(1));
+  const labels = BigInt64Array.from({ length: BATCH }, (_, i) => BigInt(i % 10));
+  const { pixels } = noiseImages(BATCH, network.input, 2);
+  const data = { pixels: tensor('uint8', [BATCH, 28, 28, 1], pixels), labels: tensor('int64', [BATCH], labels) };
+  const { milliseconds, losses } = await ownSteps(network, weights, data, { threads, device });
+  const perSecond = rounded(1000 / median(milliseconds.slice(2)));
+  print({
+    check: 'training',
+    network: 'fashion-mnist',
+    batch: BATCH,
+    stepsPerSecond: perSecond,
+    lossAfter: losses.at(-1),
+  });
+}
+
+const { provider: found, because } = await chooseProvider(provider === 'cuda' ? 'auto' : 'cpu', [device.id]);
+if (found !== provider) {
+  print({ skipped: 'there is no NVIDIA GPU that ONNX Runtime can use', because });
+} else {
+  await runConvolution({ device, threads });
+  print({ check: 'provider', provider, device: device.id, ok: true });
+  let ok = true;
+  for (const model of values.model) {
+    if (model === 'fashion-mnist') ok = (await checkModel(packagePath('onnx', model), count)) && ok;
+    else {
+      const made = withFolder<object>(async function* (folder) {
+        await randomModel(join(folder, model), configurations[model]!);
+        // Each image has many more pixels.
+        ok = (await checkModel(join(folder, model), Math.max(1, Math.floor(count / 16)))) && ok;
+        yield {};
+      });
+      for await (const _ of made);
+    }
+  }
+  await checkTraining();
+  if (!ok) process.exitCode = 1;
+}

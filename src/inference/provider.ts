@@ -1,0 +1,61 @@
+import { missingForCuda } from '../../export/cuda.js';
+import { emit } from '../../export/emit.js';
+import { constant, input } from '../../export/graph.js';
+import { conv } from '../../export/ops/conv.js';
+import { openPlaced } from '../../export/placement.js';
+import type { Provider, SessionOptions } from '../../export/runtime.js';
+import { tensor } from '../../export/tensor.js';
+import type { Config } from '../config.js';
+import { ExitError } from '../exit-codes.js';
+
+/** What computes. */
+export interface Chosen {
+  readonly provider: Provider;
+  /** Why it is not the GPU, where the choice was left to us. */
+  readonly because?: string;
+}
+
+/**
+ * Tries what is asked for on a small convolution, so that nothing falls back in silence.
+ * @param ids of GPUs; each is tried
+ * @throws ExitError provider-unavailable, when CUDA is asked for and does not work
+ */
+export async function chooseProvider(wanted: Config['executionProvider'], ids: readonly number[]): Promise<Chosen> {
+  if (wanted === 'cpu') return { provider: 'cpu' };
+  for (const id of ids) {
+    const because = await whyNotCuda(id);
+    if (because === undefined) continue;
+    if (wanted === 'auto') return { provider: 'cpu', because };
+    throw new ExitError(
+      'provider-unavailable',
+      `CUDA does not work on GPU ${id}: ${because}. Mend that, or choose --execution-provider cpu or auto`,
+    );
+  }
+  return { provider: 'cuda' };
+}
+
+/** Why a GPU does not compute; undefined when it does. */
+async function whyNotCuda(id: number): Promise<string | undefined> {
+  const missing = await missingForCuda();
+  if (missing !== undefined) return missing;
+  try {
+    await runConvolution({ device: { provider: 'cuda', id }, threads: 1 });
+    return undefined;
+  } catch (error) {
+    return firstLine(error as Error);
+  }
+}
+
+const firstLine = ({ message }: Error): string => message.split('\n')[0]!.replace(/\.$/, '');
+
+/** Opens a session of one convolution, runs it where it is told to, and closes it. */
+export async function runConvolution(options: SessionOptions): Promise<void> {
+  const x = input('x', 'float32', [1, 1, 8, 8]);
+  const weight = tensor('float32', [1, 1, 3, 3], new Float32Array(9).fill(1));
+  const model = emit({ name: 'probe', inputs: [x], outputs: { y: conv(x, constant(weight)) } }, () => {
+    throw new Error('the probe has no parameters');
+  });
+  const feeds = { x: tensor('float32', [1, 1, 8, 8], new Float32Array(64)) };
+  const session = await openPlaced(model, options, (opened) => opened.run(feeds));
+  await session.release();
+}
