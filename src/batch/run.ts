@@ -1,8 +1,8 @@
-import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import type { Manifest } from '../../export/model/manifest.js';
 import type { Config } from '../config.js';
 import type { Invert } from '../image/steps.js';
+import { thisMachine } from '../inference/arrange.js';
 import { batchLimit } from '../inference/batch-sizes.js';
 import { openEngine } from '../inference/engine.js';
 import { readModels } from '../inference/models.js';
@@ -94,7 +94,7 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const parts: PartRecord[] = [];
   if (opened.missing.length === 0) return { parts, time: { seconds: 0, cpuSeconds: 0 } };
   const { manifest, inputs, signal, watcher } = means;
-  const count = job.readers ?? Math.ceil(availableParallelism() / CORES_A_READER);
+  const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
   const engine = await openEngine({ ...config, preload }, { only: config.model });
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));
