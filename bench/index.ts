@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { backends } from './backends.js';
+import { batch } from './batch.js';
+import { batchKilled } from './batch-killed.js';
 import { ceiling } from './ceiling.js';
 import { compare } from './compare.js';
 import { health } from './health.js';
@@ -24,6 +26,8 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   overload,
   recovery,
   'slow-clients': slowClients,
+  batch,
+  'batch-killed': batchKilled,
   backends,
 };
 

@@ -1,13 +1,35 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { packagePath } from '../export/package.js';
 import { type Random, seeded } from '../export/random.js';
+import { tensor } from '../export/tensor.js';
+import { datasets } from '../export/train/dataset.js';
+import { toPng } from '../src/image/encode.js';
 
 /** Test images of Fashion-MNIST, each a PNG of 28 × 28 as the network takes it. */
 export async function fashionImages(): Promise<Buffer[]> {
   const folder = packagePath('test', 'data', 'images');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.png')).sort();
   return Promise.all(names.map((name) => readFile(`${folder}/${name}`)));
+}
+
+/** Where all test images of Fashion-MNIST lie: in Debian's package, or the first 200 that the tests have. */
+const { folder: installed, load } = datasets['fashion-mnist']!;
+
+/** Writes so many PNGs into a folder, over and over those of the test set, and says how many are different. */
+export async function writeFashion(folder: string, count: number): Promise<{ different: number }> {
+  const images = await load(existsSync(installed) ? installed : packagePath('test', 'data', 'fashion-mnist'), 'test');
+  const { height, width, pixels } = images;
+  const files = Array.from({ length: Math.min(count, images.count) }, (_, i) =>
+    toPng(tensor('uint8', [1, height, width, 1], pixels.slice(i * height * width, (i + 1) * height * width))),
+  );
+  await mkdir(folder, { recursive: true });
+  for (let i = 0; i < count; i++) {
+    await writeFile(join(folder, `${String(i).padStart(6, '0')}.png`), await files[i % files.length]!);
+  }
+  return { different: files.length };
 }
 
 /** JPEG files of so many different photographs, which are drawn: slopes, shapes and fabric. 15 to 30 kB each at 224². */

@@ -4,7 +4,8 @@ import { bytesOf, type DType, sizeOf, type Tensor, type TypedArray, tensor } fro
 
 /** The element types that are read and written, by the format's own names. */
 const types = { F32: 'float32', I64: 'int64', U8: 'uint8', BOOL: 'bool' } as const satisfies Record<string, DType>;
-const widths = { F32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
+/** Bytes of an element. */
+export const widths = { F32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
 type Code = keyof typeof types;
 
 /** What is wrong with a safetensors file. */
@@ -23,22 +24,41 @@ export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/**
- * Writes tensors in the given order: the header, then the memory of each, not a copy.
- * https://github.com/huggingface/safetensors#format
- */
+/** Writes tensors in the given order: the header, then the memory of each, not a copy. */
 export function writeSafetensors({ tensors, metadata }: Safetensors): Chunks {
   const codes = Object.fromEntries(Object.entries(types).map(([code, type]) => [type, code]));
+  const described = [...tensors].map(([name, t]) => ({
+    name,
+    dtype: codes[t.type]!,
+    shape: t.dims,
+    bytes: t.data.byteLength,
+  }));
+  return [...safetensorsHeader(described, metadata), ...[...tensors.values()].map(bytesOf)];
+}
+
+/** A tensor that is to be written, by the format's own name of its type. */
+export interface Described {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+}
+
+/**
+ * What comes before the data of tensors, which then lie one after the other.
+ * https://github.com/huggingface/safetensors#format
+ */
+export function safetensorsHeader(tensors: readonly Described[], metadata: Readonly<Record<string, string>>): Chunks {
   let at = 0;
-  const entries = [...tensors].map(([name, t]) => {
-    const entry = { dtype: codes[t.type], shape: t.dims, data_offsets: [at, at + t.data.byteLength] };
-    at += t.data.byteLength;
+  const entries = tensors.map(({ name, dtype, shape, bytes }) => {
+    const entry = { dtype, shape, data_offsets: [at, at + bytes] };
+    at += bytes;
     return [name, entry] as const;
   });
   const json = JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) });
   const header = new TextEncoder().encode(json.padEnd(Math.ceil(new TextEncoder().encode(json).length / 8) * 8));
   const length = new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer);
-  return [length, header, ...[...tensors.values()].map(bytesOf)];
+  return [length, header];
 }
 
 const HEADER_LIMIT = 100e6;

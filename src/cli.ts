@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   encode: async () => (await import('./commands/encode.js')).encodeCommand,
   decode: async () => (await import('./commands/decode.js')).decodeCommand,
   interpolate: async () => (await import('./commands/interpolate.js')).interpolateCommand,
+  batch: async () => (await import('./commands/batch.js')).batchCommand,
   models: async () => (await import('./commands/models.js')).modelsCommand,
 };
 
@@ -23,8 +24,7 @@ const program = new Command('irevnet')
   .description('run, invert and study i-RevNets')
   .version(version)
   .showHelpAfterError('(--help shows what there is)');
-for (const command of await called(process.argv[2]))
-  program.addCommand(command.copyInheritedSettings(program).exitOverride());
+for (const command of await called(process.argv[2])) program.addCommand(inheriting(command, program));
 program.exitOverride();
 
 // A reader such as `head` may close the pipe before everything is written: that is no failure.
@@ -37,6 +37,13 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error as Error);
+}
+
+/** A command, and those below it, that behave as the whole program does. */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent).exitOverride();
+  for (const below of command.commands) inheriting(below as Command, command);
+  return command;
 }
 
 /** The command of this name; all of them when there is none, for help. */

@@ -66,6 +66,34 @@ export function byteProgress(out: NodeJS.WriteStream, what: string): (done: numb
   };
 }
 
+/** Shows how far a count is, how fast and for how long yet. Plain output gets a line now and then. */
+export function countProgress(out: NodeJS.WriteStream, what: string) {
+  let run = { start: 0, total: 0, began: 0 };
+  let [done, bad, shown] = [0, 0, 0];
+  const describe = () => {
+    const rate = (done - run.start) / ((Date.now() - run.began) / 1000);
+    const wrong = bad > 0 ? `  ${bad} bad` : '';
+    return `${what} ${done}/${run.total}${wrong}  ${Math.round(rate)} images/s  ${duration((run.total - done) / rate)} left`;
+  };
+  return {
+    begin(start: number, total: number): void {
+      run = { start, total, began: Date.now() };
+      [done, shown] = [start, Date.now()];
+      if (start > 0) out.write(`${start} of ${total} are there already\n`);
+    },
+    step(more: number, wrong: number): void {
+      done += more;
+      bad += wrong;
+      if (Date.now() - shown < (out.isTTY ? TERMINAL_EVERY : PLAIN_EVERY)) return;
+      shown = Date.now();
+      out.write(
+        out.isTTY ? `\r\x1b[K${bar(done / run.total)} ${describe()}`.slice(0, out.columns + 4) : `${describe()}\n`,
+      );
+    },
+    end: () => void (out.isTTY && out.write('\r\x1b[K')),
+  };
+}
+
 const bar = (done: number): string => {
   const full = Math.round(WIDTH * done);
   return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)}`;

@@ -25,7 +25,7 @@ export interface Decoded {
   /** The size as it is seen: after the EXIF orientation. */
   readonly width: number;
   readonly height: number;
-  /** 8-bit sRGB with alpha, oriented, of the wanted size; under `contain` at most. */
+  /** 8-bit sRGB with alpha, or plain grey or RGB; oriented, of the wanted size; under `contain` at most. */
   readonly picture: Picture;
 }
 

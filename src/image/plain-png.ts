@@ -14,6 +14,8 @@ const CHANNELS: Readonly<Record<number, 1 | 3>> = { 0: 1, 2: 3 };
 const IGNORED = new Set(['tEXt', 'iTXt', 'zTXt', 'tIME', 'pHYs']);
 /** Bytes of a file, and of the image in it, that may be read in the thread that answers requests. */
 const SMALL = 2 ** 16;
+/** Bytes that zlib gives out at once, at least. */
+const SMALLEST_CHUNK = 64;
 
 interface Plain {
   readonly width: number;
@@ -22,7 +24,7 @@ interface Plain {
   readonly compressed: Uint8Array[];
 }
 
-/** The pixels of a plain PNG, as RGB; undefined for all other files. */
+/** The pixels of a plain PNG, grey or RGB as it is; undefined for all other files. */
 export function readPlainPng(
   file: Uint8Array,
   wanted: { readonly width: number; readonly height: number },
@@ -35,7 +37,7 @@ export function readPlainPng(
   const lines = length > SMALL ? undefined : inflated(Buffer.concat(plain.compressed), length);
   if (!lines) return undefined;
   const data = unfiltered(lines, width * channels, height, channels);
-  return data && { width, height, channels: 3, data: channels === 3 ? data : tripled(data), done: [] };
+  return data && { width, height, channels, data, done: [] };
 }
 
 function readChunks(file: Buffer): Plain | undefined {
@@ -67,7 +69,8 @@ function readHeader(data: Buffer): Omit<Plain, 'compressed'> | undefined {
 
 function inflated(compressed: Uint8Array, length: number): Uint8Array | undefined {
   try {
-    const lines = inflateSync(compressed, { maxOutputLength: length });
+    // A chunk of just this size: the usual one is twenty times as large, and is taken from memory anew each time.
+    const lines = inflateSync(compressed, { maxOutputLength: length, chunkSize: Math.max(SMALLEST_CHUNK, length) });
     return lines.length === length ? lines : undefined;
   } catch {
     // libvips says what is wrong with it.
@@ -78,27 +81,40 @@ function inflated(compressed: Uint8Array, length: number): Uint8Array | undefine
 /** Undoes the filters of the lines, each of which begins with the number of its own; section 9.2. */
 function unfiltered(lines: Uint8Array, stride: number, height: number, channels: number): Uint8Array | undefined {
   const out = new Uint8Array(height * stride);
+  let above = new Uint8Array(stride);
   for (let y = 0; y < height; y++) {
     const from = y * (stride + 1) + 1;
-    const to = y * stride;
-    const filter = lines[from - 1]!;
-    if (filter > 4) return undefined;
-    for (let x = 0; x < stride; x++) {
-      const left = x < channels ? 0 : out[to + x - channels]!;
-      const above = y === 0 ? 0 : out[to + x - stride]!;
-      const corner = x < channels || y === 0 ? 0 : out[to + x - stride - channels]!;
-      out[to + x] = lines[from + x]! + predicted(filter, left, above, corner);
-    }
+    const line = out.subarray(y * stride, (y + 1) * stride);
+    line.set(lines.subarray(from, from + stride));
+    const undo = filters[lines[from - 1]!];
+    if (!undo) return undefined;
+    undo(line, above, channels);
+    above = line;
   }
   return out;
 }
 
-function predicted(filter: number, left: number, above: number, corner: number): number {
-  if (filter === 0) return 0;
-  if (filter === 1) return left;
-  if (filter === 2) return above;
-  return filter === 3 ? (left + above) >> 1 : paeth(left, above, corner);
-}
+/** Undoes a filter in place; `above` is the line before, as it is seen. */
+type Undo = (line: Uint8Array, above: Uint8Array, channels: number) => void;
+
+const filters: readonly Undo[] = [
+  () => undefined,
+  (line, _, channels) => {
+    for (let x = channels; x < line.length; x++) line[x]! += line[x - channels]!;
+  },
+  (line, above) => {
+    for (let x = 0; x < line.length; x++) line[x]! += above[x]!;
+  },
+  (line, above, channels) => {
+    for (let x = 0; x < line.length; x++) line[x]! += ((x < channels ? 0 : line[x - channels]!) + above[x]!) >> 1;
+  },
+  (line, above, channels) => {
+    for (let x = 0; x < line.length; x++) {
+      const first = x < channels;
+      line[x]! += paeth(first ? 0 : line[x - channels]!, above[x]!, first ? 0 : above[x - channels]!);
+    }
+  },
+];
 
 /** Whichever of the three is nearest to left + above − corner. */
 function paeth(left: number, above: number, corner: number): number {
@@ -106,9 +122,3 @@ function paeth(left: number, above: number, corner: number): number {
   if (a <= b && a <= c) return left;
   return b <= c ? above : corner;
 }
-
-const tripled = (grey: Uint8Array): Uint8Array => {
-  const rgb = new Uint8Array(3 * grey.length);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
-  return rgb;
-};

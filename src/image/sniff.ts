@@ -9,7 +9,12 @@ const text = (bytes: Uint8Array, start: number, end: number): string =>
 const starts =
   (...prefixes: string[]) =>
   (bytes: Uint8Array) =>
-    prefixes.some((p) => text(bytes, 0, p.length) === p);
+    prefixes.some((p) => beginsWith(bytes, p));
+/** Without a text of the bytes, since it is asked of every file. */
+function beginsWith(bytes: Uint8Array, prefix: string): boolean {
+  for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix.charCodeAt(i)) return false;
+  return true;
+}
 const brands = (bytes: Uint8Array): string => (text(bytes, 4, 8) === 'ftyp' ? text(bytes, 8, 40) : '');
 
 const signatures: readonly (readonly [Sniffed, (bytes: Uint8Array) => boolean])[] = [

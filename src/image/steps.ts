@@ -47,6 +47,19 @@ export const toGrey: Step = (picture, { channels }) => {
   return coloured ? changed(picture, grey, 'greyed') : { ...picture, ...grey };
 };
 
+/** Grey → RGB, for a network that takes colour. */
+export const toColour: Step = (picture, { channels }) => {
+  const { data } = picture;
+  if (channels !== 3 || picture.channels !== 1) return picture;
+  const out = new Uint8Array(3 * data.length);
+  for (let i = 0, o = 0; i < data.length; i++) {
+    out[o++] = data[i]!;
+    out[o++] = data[i]!;
+    out[o++] = data[i]!;
+  }
+  return { ...picture, channels, data: out };
+};
+
 /**
  * Turns a subject on a light ground into one on a dark ground. A picture that came exactly as the network takes it
  * (its size, opaque, no colour where the network is grey) is left alone under `auto`: it is taken for the network's own
@@ -87,4 +100,4 @@ export const pad: Step = (picture, { width, height }) => {
 };
 
 /** After decoding, orienting and resizing (which libvips does in one stream): the remaining steps, in order. */
-export const steps: readonly Step[] = [flatten, toGrey, polarise, pad];
+export const steps: readonly Step[] = [flatten, toGrey, toColour, polarise, pad];

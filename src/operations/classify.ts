@@ -37,7 +37,7 @@ export async function classify(
   });
   const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], work });
   const predictions = prepared.map(({ source, done }, i) => {
-    const top = best(softmax(rows(logits, i, i + 1).data), labels, topK);
+    const top = topOf(rows(logits, i, i + 1).data, labels, topK);
     return { top, image: { source, done: [...done] } };
   });
   return { model: name, predictions };
@@ -52,8 +52,9 @@ export function softmax(logits: ArrayLike<number>): number[] {
   return exponentials.map((v) => v / sum);
 }
 
-const best = (probabilities: readonly number[], labels: readonly string[], count: number): Score[] =>
-  probabilities
+/** The most probable labels of one image, best first. */
+export const topOf = (logits: ArrayLike<number>, labels: readonly string[], count: number): Score[] =>
+  softmax(logits)
     .map((probability, index) => ({ index, label: labels[index]!, probability }))
     .sort((a, b) => b.probability - a.probability || a.index - b.index)
     .slice(0, count);

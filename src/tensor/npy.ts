@@ -7,21 +7,26 @@ const MAGIC = '\x93NUMPY';
 const ALIGNMENT = 64;
 /** Bytes that a header may have; NumPy writes some 120, and longer ones for records alone. */
 const HEADER_LIMIT = 65536;
+/** Bytes of a file that hold its header. */
+export const NPY_BEGINNING = HEADER_LIMIT + 12;
 
 /** Tells the format by its first bytes. */
 export const isNpy = (bytes: Uint8Array): boolean => String.fromCharCode(...bytes.subarray(0, MAGIC.length)) === MAGIC;
 
+/** Writes a float32 tensor: the header, then the tensor's own memory, not a copy. */
+export const writeNpy = (tensor: Tensor<'float32'>): Chunks => [npyHeader(tensor.dims), bytesOf(tensor)];
+
 /**
- * Writes a float32 tensor: the header, then the tensor's own memory, not a copy.
+ * What comes before the data of a float32 array in C order.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-export function writeNpy(tensor: Tensor<'float32'>): Chunks {
-  const shape = tensor.dims.map((d) => `${d},`).join(' ');
-  const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${tensor.dims.length > 1 ? shape.slice(0, -1) : shape}), }`;
+export function npyHeader(dims: readonly number[]): Uint8Array {
+  const shape = dims.map((d) => `${d},`).join(' ');
+  const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${dims.length > 1 ? shape.slice(0, -1) : shape}), }`;
   const length = Math.ceil((10 + dictionary.length + 1) / ALIGNMENT) * ALIGNMENT;
   const header = Buffer.from(`${MAGIC}\x01\x00\0\0${dictionary.padEnd(length - 11)}\n`, 'latin1');
   header.writeUInt16LE(length - 10, 8);
-  return [header, bytesOf(tensor)];
+  return header;
 }
 
 /** What a header says, and where the data begins. */
@@ -37,20 +42,31 @@ interface Header {
  * @throws Problem features-malformed, features-rank, features-dtype, features-byte-order, features-length
  */
 export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
-  const { descr, fortran, shape, end } = readHeader(bytes);
+  const { fortran, shape, end } = locateNpy(bytes, bytes.length);
+  const data = floats(bytes.subarray(end));
+  if (!fortran) return { type: 'float32', dims: shape, data };
+  const axes = shape.map((_, i) => shape.length - 1 - i);
+  return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
+}
+
+/**
+ * Where the data of a file lies, and what it is.
+ * @param beginning the first `NPY_BEGINNING` bytes, or all
+ * @param size bytes of the whole file
+ * @throws Problem as `readNpy`
+ */
+export function locateNpy(beginning: Uint8Array, size: number): Omit<Header, 'descr'> {
+  const { descr, fortran, shape, end } = readHeader(beginning);
   checkType(descr);
   checkShape(shape);
-  const [expected, found] = [sizeOf(shape) * 4, bytes.length - end];
+  const [expected, found] = [sizeOf(shape) * 4, size - end];
   if (expected !== found) {
     throw new Problem(
       'features-length',
       `shape [${shape}] of float32 takes ${expected} bytes, but ${found} follow the .npy header`,
     );
   }
-  const data = floats(bytes.subarray(end));
-  if (!fortran) return { type: 'float32', dims: shape, data };
-  const axes = shape.map((_, i) => shape.length - 1 - i);
-  return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
+  return { fortran, shape, end };
 }
 
 function floats(bytes: Uint8Array): Float32Array {

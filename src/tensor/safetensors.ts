@@ -1,5 +1,14 @@
 import type { Chunks } from '../../export/files.js';
-import { headerLength, readSafetensors, SafetensorsError, writeSafetensors } from '../../export/safetensors.js';
+import {
+  checkEntry,
+  checkLayout,
+  headerLength,
+  parseHeader,
+  readSafetensors,
+  SafetensorsError,
+  widths,
+  writeSafetensors,
+} from '../../export/safetensors.js';
 import type { Tensor } from '../../export/tensor.js';
 import { Problem, type ProblemCode } from '../errors.js';
 import { checkShape } from './shape.js';
@@ -30,22 +39,55 @@ export const writeFeatures = (features: Tensor<'float32'>, metadata: Record<stri
  */
 export function readFeatures(bytes: Uint8Array): Tensor<'float32'> {
   const { tensors } = explained(() => {
-    const length = headerLength(bytes, bytes.length);
-    if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header has ${length} bytes`);
+    limitedLength(bytes, bytes.length);
     return readSafetensors(bytes);
   });
-  const tensor = tensors.get(NAME) ?? (tensors.size === 1 ? [...tensors.values()][0] : undefined);
-  if (!tensor) {
-    const names =
-      Array.from(tensors.keys(), (name) => name.slice(0, NAME_SHOWN))
-        .slice(0, 5)
-        .join(', ') || 'none';
-    throw new Problem('features-name', `expected a tensor named "${NAME}" in the safetensors file; it has: ${names}`);
-  }
+  const tensor = tensors.get(nameAmong([...tensors.keys()]))!;
   if (tensor.type !== 'float32')
     throw new Problem('features-dtype', `the tensor is ${tensor.type}; expected float32 (F32)`);
   checkShape(tensor.dims);
   return tensor as Tensor<'float32'>;
+}
+
+/** Bytes of a file that hold its header. */
+export const SAFETENSORS_BEGINNING = 8 + HEADER_LIMIT;
+
+/**
+ * Where the features of a file lie, counted from its start in bytes, and their shape.
+ * @param beginning the first `SAFETENSORS_BEGINNING` bytes, or all
+ * @param size bytes of the whole file
+ * @throws Problem as `readFeatures`
+ */
+export function locateFeatures(beginning: Uint8Array, size: number): { shape: number[]; start: number } {
+  const { name, places } = explained(() => {
+    const from = 8 + limitedLength(beginning, size);
+    const { entries } = parseHeader(beginning.subarray(8, from));
+    const name = nameAmong(entries.map(([name]) => name));
+    const places = entries.map(([name, entry]) => ({ name, from, ...checkEntry(name, entry, widths, size - from) }));
+    checkLayout(places, size - from);
+    return { name, places };
+  });
+  const { dtype, dims, from, start } = places.find((place) => place.name === name)!;
+  if (dtype !== 'F32') throw new Problem('features-dtype', `the tensor is ${dtype}; expected float32 (F32)`);
+  checkShape(dims);
+  return { shape: dims, start: from + start };
+}
+
+function limitedLength(beginning: Uint8Array, size: number): number {
+  const length = headerLength(beginning, size);
+  if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header has ${length} bytes`);
+  return length;
+}
+
+/** @throws Problem features-name */
+function nameAmong(names: readonly string[]): string {
+  if (names.includes(NAME)) return NAME;
+  if (names.length === 1) return names[0]!;
+  const shown = names.map((name) => name.slice(0, NAME_SHOWN)).slice(0, 5);
+  throw new Problem(
+    'features-name',
+    `expected a tensor named "${NAME}" in the safetensors file; it has: ${shown.join(', ') || 'none'}`,
+  );
 }
 
 function explained<T>(read: () => T): T {

@@ -17,6 +17,7 @@ const commands = [
   'encode',
   'decode',
   'interpolate',
+  'batch',
   'models',
 ];
 const sneaker = dataPath('images', 'sneaker.png');

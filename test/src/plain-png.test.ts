@@ -2,6 +2,7 @@ import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 import t from 'tap';
 import { decodeImage } from '../../src/image/decode.js';
+import type { Picture } from '../../src/image/picture.js';
 import { readPlainPng } from '../../src/image/plain-png.js';
 
 const size = { width: 21, height: 17 };
@@ -15,6 +16,9 @@ const image = (channels: 1 | 3) => {
 /** What libvips makes of a file. */
 const byLibvips = async (file: Buffer) =>
   new Uint8Array(await sharp(file).toColourspace('srgb').removeAlpha().raw().toBuffer());
+
+const asRgb = ({ channels, data }: Picture) =>
+  channels === 3 ? data : Uint8Array.from({ length: 3 * data.length }, (_, i) => data[Math.floor(i / 3)]!);
 
 /** The chunks of a PNG, as they lie in the file. */
 function chunks(png: Buffer): Buffer[] {
@@ -36,8 +40,8 @@ t.test('a plain PNG has the pixels that libvips finds, whatever the filter of it
       for (const compressionLevel of [0, 9]) {
         const file = await image(channels).png({ adaptiveFiltering, compressionLevel }).toBuffer();
         const found = readPlainPng(file, size);
-        t.match(found, { ...size, channels: 3, done: [] });
-        t.same(found!.data, await byLibvips(file), `${channels} channels, ${adaptiveFiltering}, ${compressionLevel}`);
+        t.match(found, { ...size, channels, done: [] });
+        t.same(asRgb(found!), await byLibvips(file), `${channels} channels, ${adaptiveFiltering}, ${compressionLevel}`);
       }
     }
   }

@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Summary } from '../src/batch/run.js';
+import { runBatch, startBatch } from './batch-process.js';
+import { withFolder } from './models.js';
+import { writeFashion } from './pictures.js';
+import type { Choice } from './subjects.js';
+
+const IMAGES = 10_000;
+const SHARDS = 8;
+const PROCESSES = 2;
+/** The shard whose process is killed when one of its parts is there. */
+const KILLED = 3;
+/** Inputs in a part of a shard, five of them; the single process chooses for itself. */
+const PART = 250;
+
+/**
+ * 10,000 images in eight shards by two processes at a time; one is killed in the middle of a shard, which is then done
+ * again. Tells what that run had to do, and compares all bytes of the merged result with those of a single process.
+ */
+export const batchKilled = (_: Choice): AsyncGenerator<object> =>
+  withFolder(async function* (folder) {
+    const images = join(folder, 'images');
+    await writeFashion(images, IMAGES);
+    const [whole, cut] = [join(folder, 'whole'), join(folder, 'cut')];
+    yield { event: 'one process', ...figures(await runBatch('encode', '--input', images, '--output', whole)) };
+    await runBatch('merge', whole);
+    const worker = async (number: number): Promise<object[]> => {
+      const lines: object[] = [];
+      for (let shard = number; shard < SHARDS; shard += PROCESSES) {
+        const part = ['--shard', `${shard}/${SHARDS}`, '--part', `${PART}`];
+        const args = ['encode', '--input', images, '--output', cut, ...part];
+        if (shard === KILLED) lines.push(await kill(args, join(cut, 'shards', `${shard}-of-${SHARDS}`)));
+        lines.push({ event: 'a shard', ...figures(await runBatch(...args)) });
+      }
+      return lines;
+    };
+    for (const lines of await Promise.all(Array.from({ length: PROCESSES }, (_, i) => worker(i)))) yield* lines;
+    await runBatch('merge', cut);
+    yield { event: 'merged', ...(await compare(join(whole, 'merged'), join(cut, 'merged'))) };
+  });
+
+const figures = ({ shard, inputs, computed, kept, bad }: Summary) => ({ shard, inputs, computed, kept, bad });
+
+/** Starts a run and kills it as soon as a part is there. */
+async function kill(args: readonly string[], folder: string): Promise<object> {
+  const child = startBatch(args);
+  const ended = once(child, 'close');
+  while (!existsSync(join(folder, 'part-00001'))) await sleep(5);
+  child.kill('SIGKILL');
+  const [, signal] = await ended;
+  const there = await readdir(folder);
+  return {
+    event: 'killed',
+    signal,
+    parts: there.filter((name) => /^part-\d+$/.test(name)).length,
+    unfinished: there.filter((name) => name.endsWith('.tmp')).length,
+  };
+}
+
+async function compare(one: string, other: string) {
+  const [names, others] = await Promise.all([one, other].map((folder) => readdir(folder)));
+  const same = await Promise.all(
+    names!.map(async (name) => (await readFile(join(one, name))).equals(await readFile(join(other, name)))),
+  );
+  return { files: names, identical: `${names}` === `${others}` && same.every(Boolean) };
+}

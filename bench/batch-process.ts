@@ -1,0 +1,20 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
+import { packagePath } from '../export/package.js';
+import type { Summary } from '../src/batch/run.js';
+
+/** Starts `irevnet batch` in a process of its own; what it says of its progress is dropped. */
+export const startBatch = (args: readonly string[]): ChildProcess =>
+  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), 'batch', ...args, '--json'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+
+/** Waits for its end. @throws Error when the exit code is not 0 */
+export async function ended(child: ChildProcess): Promise<Summary> {
+  const [text, [code]] = await Promise.all([buffer(child.stdout!), once(child, 'close')]);
+  if (code !== 0) throw new Error(`irevnet batch ended with ${code}`);
+  return JSON.parse(text.toString()) as Summary;
+}
+
+export const runBatch = (...args: readonly string[]): Promise<Summary> => ended(startBatch(args));
