@@ -7,6 +7,7 @@ import { readConfig, type Setting, settingOption } from '../config.js';
 import { exitCodes } from '../exit-codes.js';
 import type { Invert } from '../image/steps.js';
 import { countProgress } from '../progress.js';
+import { placeSettings, settingsIn } from './engine.js';
 import { invertOption } from './invert.js';
 import { whole } from './numbers.js';
 
@@ -117,13 +118,12 @@ function parseShard(text: string): Shard {
 
 async function run(name: OperationName, flags: Flags): Promise<void> {
   const { input, output, shard, format, part, readers, invert = 'auto', topK = 1 } = flags;
-  const given = Object.fromEntries(settings.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])));
   const progress = countProgress(process.stderr, `${name} ${shard.index}/${shard.of}`);
   const interruption = interruptible();
   try {
     const summary = await runShard(
       { operation: name, input, output, shard, data: format, part, readers, invert, topK },
-      readConfig(given),
+      readConfig(settingsIn(flags, settings)),
       interruption.signal,
       progress,
     );

@@ -33,7 +33,7 @@ t.test('help names every command, and each has its own', async (t) => {
   }
 });
 
-t.test('wrong usage is 2, failure is 1, both in a line without a stack', async (t) => {
+t.test('wrong usage is 2, failure is 1, a missing model 20, all in a line without a stack', async (t) => {
   const wrong = [
     [],
     ['nope'],
@@ -45,16 +45,19 @@ t.test('wrong usage is 2, failure is 1, both in a line without a stack', async (
   const failing = [
     ['classify', 'missing.png'],
     ['classify', dataPath('release-bijective.safetensors')],
-    ['classify', sneaker, '--model', 'nope'],
     ['classify', sneaker, '--top-k', '99'],
     ['decode', sneaker],
     ['encode', sneaker, '-o', 'features.xyz'],
+  ];
+  const missing = [
+    ['classify', sneaker, '--model', 'nope'],
     ['models', 'nope'],
     ['models', '--models', '/nowhere'],
   ];
   for (const [expected, lists] of [
     [2, wrong],
     [1, failing],
+    [20, missing],
   ] as const) {
     const ended = await Promise.all(lists.map((args) => cli(...args)));
     for (const [i, { code, stdout, stderr }] of ended.entries()) {
