@@ -13,19 +13,11 @@ import { whole } from './numbers.js';
 
 /** Settings of the service that a batch takes too. */
 const settings = [
-  'model',
-  'models',
+  ...placeSettings,
   'optimize',
   'workers',
-  'threads',
   'maxBatch',
-  'maxPixels',
   'hangTimeout',
-  'executionProvider',
-  'devices',
-  'batchBuckets',
-  'backend',
-  'backendUrl',
 ] as const satisfies readonly Setting[];
 
 interface Policy {
