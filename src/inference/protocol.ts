@@ -1,7 +1,6 @@
 import type { Manifest } from '../../export/model/manifest.js';
 import type { Device } from '../../export/runtime.js';
 import type { Tensor } from '../../export/tensor.js';
-import type { ExitReason } from '../exit-codes.js';
 
 export type GraphName = 'forward' | 'inverse';
 
@@ -55,7 +54,7 @@ export interface RoundTrip {
 }
 
 /** Why a worker does not come up. */
-export type Refusal = Extract<ExitReason, 'self-test-failed' | 'provider-unavailable' | 'model-damaged'>;
+export type Refusal = 'self-test-failed' | 'provider-unavailable' | 'model-damaged';
 
 /** To a worker: run a batch. Buffers are transferred both ways. */
 export interface Batch {
