@@ -1,18 +1,24 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import type { Summary } from '../../src/batch/run.js';
 import { cli } from './cli.js';
 import { pngOf } from './images.js';
 import { someImages } from './networks.js';
 
-/** Test images of Fashion-MNIST. */
-export const images = await someImages('test');
+const images = await someImages('test');
 
-/** Writes the first images into a folder, as 000.png and so on. */
-export async function writeImages(folder: string, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await writeFile(join(folder, imageName(i)), await pngOf(images, i));
-}
+export const COUNT = 100;
 export const imageName = (i: number): string => `${String(i).padStart(3, '0')}.png`;
+export const pixelsOf = (i: number): Buffer => Buffer.from(images.pixels.subarray(i * 784, (i + 1) * 784));
+
+/** A folder with the first test images of Fashion-MNIST, as 000.png and so on, and a place for results beside it. */
+export async function places(t: Test, count = COUNT) {
+  const folder = t.testdir({ images: {} });
+  const input = join(folder, 'images');
+  for (let i = 0; i < count; i++) await writeFile(join(input, imageName(i)), await pngOf(images, i));
+  return { folder, input, output: join(folder, 'out') };
+}
 
 /** Runs `irevnet batch` and reads what it prints. */
 export async function batch(
