@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { batch, imageName, places } from '../helpers/batch.js';
+import { batch, places } from '../helpers/batch.js';
 
 t.test('what cannot be done is refused with what to do', async (t) => {
   const { folder, input, output } = await places(t, 4);
