@@ -13,13 +13,18 @@ export async function writingTo<T>(folder: string, run: () => Promise<T>): Promi
   try {
     return await run();
   } catch (cause) {
-    const { code = '', path = folder } = cause as NodeJS.ErrnoException;
+    const { code = '', path = folder, syscall } = cause as NodeJS.ErrnoException;
     if (NO_SPACE.has(code)) {
       const advice = 'make room and run the same command again: what is finished stays';
       throw new ExitError('not-writable', `no space is left for ${path} (${code}); ${advice}`, { cause });
     }
-    if (NO_FOLDER.has(code)) {
-      throw new ExitError('not-writable', `${folder} cannot be a folder (${code}: ${path}); name another`, { cause });
+    // Of a folder within one that is read-only Node.js says that it is not there.
+    if (NO_FOLDER.has(code) || (code === 'ENOENT' && syscall === 'mkdir')) {
+      throw new ExitError(
+        'not-writable',
+        `${folder} cannot be made a folder (${code}: ${path}); name one that can be written`,
+        { cause },
+      );
     }
     throw cause;
   }

@@ -60,7 +60,6 @@ export function createMoments(shape: readonly number[]): MomentsBuilder {
     if (bound + groupBound > EXACT) carry();
     addProducts(group, channels, low);
     bound += groupBound;
-    group.fill(0);
     [filled, groupBound] = [0, 0];
   };
   const addOne = (features: Float32Array, from: number) => {
@@ -74,7 +73,6 @@ export function createMoments(shape: readonly number[]): MomentsBuilder {
     }
     // Written so that NaN is left out too.
     if (!(largest <= LARGEST)) {
-      for (let c = 0; c < channels; c++) group[c * GROUP + filled] = 0;
       outside++;
       return;
     }
@@ -99,6 +97,7 @@ export function createMoments(shape: readonly number[]): MomentsBuilder {
       bound += WORD;
     },
     finish() {
+      for (let c = 0; c < channels; c++) group.fill(0, c * GROUP + filled, (c + 1) * GROUP);
       flush();
       carry();
       return { channels, images, outside, sums, high, low };

@@ -58,7 +58,11 @@ function operation(name: OperationName, description: string, input: string): Com
     .description(description)
     .requiredOption('--input <folder or manifest>', input)
     .requiredOption('--output <folder>', 'where shards/ and merged/ go; the same for all shards')
-    .option('--shard <i/n>', 'which of n shards to do, i from 0 to n - 1', parseShard, { index: 0, of: 1 })
+    .addOption(
+      new Option('--shard <i/n>', 'which of n shards to do, i from 0 to n - 1')
+        .argParser(parseShard)
+        .default({ index: 0, of: 1 }, '0/1'),
+    )
     .addOption(
       new Option('--format <format>', `of the results (default: ${operations[name].formats[0]})`).choices(
         operations[name].formats,
@@ -66,7 +70,7 @@ function operation(name: OperationName, description: string, input: string): Com
     )
     .option(
       '--part <n>',
-      'inputs in a part, which is what a kill may cost (default: about 16 MiB of results)',
+      'inputs in a part, which is what a kill may cost (default: 1024, fewer where results are large)',
       whole(1),
     )
     .option('--readers <n>', 'threads that read and decode (default: one for every 4 cores)', whole(1));

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { batch, imageName, places } from '../helpers/batch.js';
+import { batch, places } from '../helpers/batch.js';
 
 t.test('what cannot be done is refused with what to do', async (t) => {
   const { folder, input, output } = await places(t, 4);
@@ -22,7 +22,7 @@ t.test('what cannot be done is refused with what to do', async (t) => {
     [1, /--top-k is 11; .* 10 labels/, batch('classify', '--input', input, '--output', output, '--top-k', '11')],
     [1, /at most \d+ inputs fit/, encode('--shard', '0/2', '--part', '99999999')],
     [20, /no model "nope"/, encode('--model', 'nope')],
-    [22, /cannot be a folder/, batch('encode', '--input', input, '--output', join(folder, 'bad.jsonl', 'x'))],
+    [22, /cannot be made a folder/, batch('encode', '--input', input, '--output', join(folder, 'bad.jsonl', 'x'))],
     [1, /holds no shards/, batch('merge', join(folder, 'empty'))],
     [1, /shard 0 of 2 is missing: run it with --shard 0\/2/, batch('merge', output)],
     [1, /shard 0 of 2 is missing/, batch('invert', '--input', output, '--output', join(folder, 'inverted'))],
