@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openPlaced, PlacementError } from '../../export/placement.js';
@@ -19,13 +18,6 @@ import { owned } from './rows.js';
 import { probeOf, SelfTestError } from './self-test.js';
 
 // A worker thread: loads every model, tests it, then runs one batch after the other.
-
-/**
- * Computing yields to the thread that answers requests, which would otherwise wait for a core behind the workers just when
- * there is most to refuse. On Linux this is the niceness of this thread alone, and of those that it starts.
- */
-const NICENESS = 10;
-if (process.platform === 'linux') setPriority(NICENESS);
 
 const settings = workerData as WorkerSettings;
 const { threads, device } = settings;
