@@ -43,7 +43,8 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
     slowClients: SLOW,
     replaced,
     p99Ms: { alone: alone!.map(rounded), among: among!.map(rounded) },
-    ratio: rounded(median(among!.map((ms, i) => ms / alone![i]!))),
+    ratioOfMedians: rounded(median(among!) / median(alone!)),
+    medianOfRatios: rounded(median(among!.map((ms, i) => ms / alone![i]!))),
     statuses: { alone: statuses.filter((_, i) => i % 2 === 0), among: statuses.filter((_, i) => i % 2 === 1) },
   };
 }
