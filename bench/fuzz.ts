@@ -15,12 +15,6 @@ import { createCounts } from './table.js';
 // Sends requests that are wrong in every way to a service on this machine, and looks whether it stands. The same seed
 // gives the same requests.
 
-/**
- * As the container has it (docker/Dockerfile). Without it glibc keeps ever larger blocks for itself: after 60,000 requests the
- * service holds half as much again, with it no more than after the first.
- */
-process.env.MALLOC_MMAP_THRESHOLD_ ??= '131072';
-
 const CONNECTIONS = 8;
 /** Requests after which the memory is taken for what the service needs. */
 const WARM_UP = 800;

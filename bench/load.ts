@@ -1,5 +1,5 @@
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
+import { openConnections, type Reply } from './connections.js';
 import { latency, mean, quantile, readable, rounded } from './statistics.js';
 
 /** Something to send, the same bytes every time. */
@@ -10,14 +10,10 @@ export interface Request {
   readonly body?: Uint8Array;
 }
 
-export interface Answer {
-  /** The HTTP status; of what failed without one, the code of the error. */
-  readonly status: string;
+export interface Answer extends Reply {
   /** By `performance.now()`: when the request was due, and when the last byte of the answer was there. */
   readonly due: number;
   readonly end: number;
-  /** The header Server-Timing. */
-  readonly timing?: string | undefined;
 }
 
 /** What came of a load. */
@@ -47,14 +43,17 @@ export async function closedLoop(
   requests: readonly Request[],
   { clients, seconds, warmUp = WARM_UP, onAnswer }: Options & { readonly clients: number },
 ): Promise<Load> {
-  const pool = new Pool(base, { connections: clients, pipelining: 1 });
+  const connections = openConnections(base);
+  const bytesOf = writer(base);
   const begin = performance.now() + warmUp * 1000;
   const end = begin + seconds * 1000;
   const tally = createTally();
   let next = 0;
   const client = async () => {
     while (performance.now() < end) {
-      const answer = await send(pool, requests[next++ % requests.length]!);
+      const due = performance.now();
+      const reply = await connections.exchange(bytesOf(requests[next++ % requests.length]!));
+      const answer = { ...reply, due, end: performance.now() };
       onAnswer?.(answer);
       if (answer.end >= begin && answer.end < end) tally.add(answer);
       // Whoever is refused a connection does not try again at once.
@@ -67,7 +66,7 @@ export async function closedLoop(
   await sleep(seconds * 1000);
   const generatorCores = cores();
   await running;
-  await pool.close();
+  connections.close();
   return { seconds, ...tally.result(), generatorCores };
 }
 
@@ -90,7 +89,8 @@ export async function openLoop(
   requests: readonly Request[],
   { rate, cap, seconds, warmUp = WARM_UP, onAnswer }: Options & { readonly rate: number; readonly cap: number },
 ): Promise<OpenLoad> {
-  const pool = new Pool(base, { connections: cap, pipelining: 1 });
+  const connections = openConnections(base);
+  const bytesOf = writer(base);
   const start = performance.now();
   const begin = start + warmUp * 1000;
   const end = begin + seconds * 1000;
@@ -106,7 +106,8 @@ export async function openLoop(
     }
     sent += Number(counts);
     if (counts) late.push(performance.now() - due);
-    const task = send(pool, request, due).then((answer) => {
+    const task = connections.exchange(bytesOf(request)).then((reply) => {
+      const answer = { ...reply, due, end: performance.now() };
       under.delete(task);
       onAnswer?.(answer);
       if (counts) tally.add(answer);
@@ -125,7 +126,7 @@ export async function openLoop(
   }
   const generatorCores = cores();
   await Promise.all(under);
-  await pool.close();
+  connections.close();
   const lateMs = late.length > 0 ? quantile(late, 0.99) : 0;
   return { seconds, ...tally.result(), generatorCores, offered: sent / seconds, skipped, lateMs };
 }
@@ -171,32 +172,20 @@ export const goodput = ({ latencies, seconds }: Load): number => (latencies['200
 
 export const isAnswered = ({ status }: Answer): boolean => /^\d+$/.test(status);
 
-/** Sends a request and reads its answer; never rejects. */
-export function send(
-  pool: Pool,
-  { method = 'POST', path, headers = {}, body }: Request,
-  due = performance.now(),
-): Promise<Answer> {
-  return new Promise((resolve) => {
-    let status = '';
-    let timing: string | undefined;
-    pool.dispatch(
-      { method, path, headers, body: body ?? null },
-      {
-        onRequestStart() {},
-        onResponseStart(_controller, code, replied) {
-          status = String(code);
-          timing = replied['server-timing']?.toString();
-        },
-        onResponseData() {},
-        onResponseEnd: () => resolve({ status, due, end: performance.now(), timing }),
-        onResponseError: (_controller, error) => resolve({ status: codeOf(error), due, end: performance.now() }),
-      },
-    );
-  });
+/** Puts requests together as they go over the wire, each once. */
+function writer(base: string): (request: Request) => Buffer {
+  const written = new Map<Request, Buffer>();
+  return (request) => {
+    const known = written.get(request);
+    if (known) return known;
+    const { method = 'POST', path, headers = {}, body = new Uint8Array() } = request;
+    const lines = Object.entries({ host: new URL(base).host, ...headers, 'content-length': body.length });
+    const head = [`${method} ${path} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`)];
+    const bytes = Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]);
+    written.set(request, bytes);
+    return bytes;
+  };
 }
-
-const codeOf = (error: Error & { code?: string }): string => error.code ?? error.name;
 
 function createTally() {
   const latencies: Record<string, number[]> = {};

@@ -9,6 +9,8 @@ const BUSY = { clients: 32, seconds: 10 };
 /** How many times the rate that it can sustain is offered, and for how many seconds. */
 const TIMES = 10;
 const SECONDS = 60;
+/** Seconds before, in which connections are made: the service takes in one a turn of its loop, whose turns are long now. */
+const WARM_UP = 15;
 /** Requests under way at most: well above what the service lets in. */
 const CAP = 1024;
 
@@ -23,7 +25,7 @@ export const overload = ({ seconds = SECONDS, model }: Choice): AsyncGenerator<o
 
 async function* measure({ requests }: Subject, { base }: Server, seconds: number): AsyncGenerator<object> {
   const sustainable = goodput(await closedLoop(base, requests, BUSY));
-  const load = await openLoop(base, requests, { rate: TIMES * sustainable, cap: CAP, seconds });
+  const load = await openLoop(base, requests, { rate: TIMES * sustainable, cap: CAP, seconds, warmUp: WARM_UP });
   const { offered, skipped, lateMs, generatorCores, latencies } = load;
   const { maxQueue } = readConfig({}, {});
   yield {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController, type RawServerDefault } from 'fastify';
 import type { Config } from './config.js';
@@ -16,6 +16,7 @@ import { installProblems, onError } from './plugins/problems.js';
 import { installRateLimit } from './plugins/rate-limit.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
 import { installServerTiming } from './plugins/server-timing.js';
+import { createShedding } from './plugins/shedding.js';
 import { refuseOnSocket } from './plugins/sockets.js';
 import { installTracing } from './plugins/tracing.js';
 import { installUploads } from './plugins/uploads.js';
@@ -42,22 +43,26 @@ export async function buildApp(
 ): Promise<App> {
   const timeout = config.timeout * 1000;
   const headersTimeout = Math.min(config.headersTimeout * 1000, timeout);
+  const bodyLimit = Math.min(config.maxBytes, config.maxBuffer);
+  const shedding = createShedding(engine, logger, metrics, bodyLimit);
   const app: App = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIdOf,
     trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
-    bodyLimit: Math.min(config.maxBytes, config.maxBuffer),
-    requestTimeout: timeout,
-    keepAliveTimeout: config.keepAlive * 1000,
-    // Node takes the two for each other when that of the headers is larger.
-    http: {
-      headersTimeout,
-      requestTimeout: timeout,
-      connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
-    },
-    // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
-    connectionTimeout: 2 * timeout + 5000,
+    bodyLimit,
+    serverFactory: (handler) =>
+      createServer(
+        {
+          // Node takes the two for each other when that of the headers is larger.
+          headersTimeout,
+          requestTimeout: timeout,
+          keepAliveTimeout: config.keepAlive * 1000,
+          connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
+        },
+        shedding.door(handler),
+        // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
+      ).setTimeout(2 * timeout + 5000),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false } },
@@ -81,6 +86,7 @@ export async function buildApp(
   await installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
   installClosing(app);
+  shedding.install(app);
   installWork(app, engine, config.timeout);
   installKeys(app, await readKeys(config));
   await installRateLimit(app, config.rateLimit);

@@ -137,15 +137,22 @@ export type ProblemCode = keyof typeof problems;
 
 export const problemCodes = Object.keys(problems) as ProblemCode[];
 
-/** A failure that a client may be told about. The message says what was wrong and what was expected. */
-export class Problem extends Error {
-  override readonly name = 'Problem';
+/** A reason to refuse a request. */
+export interface Reason {
+  readonly code: ProblemCode;
+  readonly message: string;
   /** Seconds after which another try is worth it. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** A failure that a client may be told about. The message says what was wrong and what was expected. */
+export class Problem extends Error implements Reason {
+  override readonly name = 'Problem';
   readonly retryAfter: number | undefined;
   constructor(
     readonly code: ProblemCode,
     message: string,
-    options: ErrorOptions & { readonly retryAfter?: number } = {},
+    options: ErrorOptions & { readonly retryAfter?: number | undefined } = {},
   ) {
     // Nobody sees a stack of these, and taking one is a tenth of what it costs to refuse a request.
     const { stackTraceLimit } = Error;
@@ -155,6 +162,8 @@ export class Problem extends Error {
     this.retryAfter = options.retryAfter;
   }
 }
+
+export const problemOf = ({ code, message, retryAfter }: Reason): Problem => new Problem(code, message, { retryAfter });
 
 /** Problem details as in RFC 9457. */
 export interface ProblemDetails {

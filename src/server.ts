@@ -27,6 +27,8 @@ export async function serve(config: Config): Promise<void> {
     await app.listen({
       host: config.host,
       port: config.port,
+      // Where many clients come at once, as after a restart: who does not fit waits seconds to try again.
+      backlog: config.maxConnections,
       listenTextResolver: (address) => `listening at ${address}`,
     });
     await Promise.race([engine.ready, stopped]);

@@ -59,10 +59,11 @@ export interface Summary {
 }
 
 /**
- * Nobody waits for a single image, so batches are larger than those of the service, which gain a few hundredths more. On GPUs
- * sizes go up to the largest of --batch-buckets.
+ * Nobody waits for a single image, so batches are larger than those of the service, which gain a tenth more. On GPUs sizes go
+ * up to the largest of --batch-buckets.
  */
 const TIMES = 2;
+const MOST_IMAGES = 128;
 
 /** One reading thread for so many cores: it has several files decoded at once, and small ones take it little. */
 const CORES_A_READER = 4;
@@ -102,7 +103,7 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const { manifest, inputs, signal, watcher } = means;
   const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
-  const maxBatch = config.maxBatch || TIMES * batchLimit(0, manifest);
+  const maxBatch = config.maxBatch || TIMES * batchLimit(0, manifest, 'cpu', MOST_IMAGES / TIMES);
   const engine = await openEngine({ ...config, preload, maxBatch }, { only: config.model });
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));
   try {

@@ -1,4 +1,4 @@
-import { Problem } from '../errors.js';
+import { problemOf, type Reason } from '../errors.js';
 
 /** Milliseconds after which an answer counts for 1/e in the rate, and the most seconds that a client is told to stay away. */
 const MEMORY = 10_000;
@@ -12,8 +12,8 @@ export interface Admission {
    * @throws Problem overloaded
    */
   enter(images: number): () => void;
-  /** Refuses what could not enter now, whatever its size. @throws Problem overloaded */
-  check(): void;
+  /** Why nothing could enter now, whatever its size: overloaded. */
+  lack(): Reason | undefined;
   /** Images inside. */
   inside(): number;
 }
@@ -31,10 +31,11 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
     const perSecond = left / ((MEMORY / 1000) * (1 - Math.exp((first - last) / MEMORY)));
     return Math.min(LONGEST, Math.max(1, Math.ceil(inside / perSecond)));
   };
-  const refuse = (more: number): never => {
-    const message = `${inside} images are under way, and ${more} more do not fit into ${maxQueue}`;
-    throw new Problem('overloaded', message, { retryAfter: retryAfter() });
-  };
+  const overloaded = (more: number): Reason => ({
+    code: 'overloaded',
+    message: `${inside} images are under way, and ${more} more do not fit into ${maxQueue}`,
+    retryAfter: retryAfter(),
+  });
   const leave = (images: number) => {
     const at = now();
     first ??= at - 1000;
@@ -44,7 +45,7 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
   };
   return {
     enter(images) {
-      if (inside > 0 && inside + images > maxQueue) refuse(images);
+      if (inside > 0 && inside + images > maxQueue) throw problemOf(overloaded(images));
       inside += images;
       let here = true;
       return () => {
@@ -52,7 +53,7 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
         here = false;
       };
     },
-    check: () => void (inside >= maxQueue && refuse(1)),
+    lack: () => (inside >= maxQueue ? overloaded(1) : undefined),
     inside: () => inside,
   };
 }

@@ -6,7 +6,8 @@ import type { ModelSource } from './protocol.js';
 
 /** Pixels of the inputs of a batch beyond which a larger one is not faster (measured: `npm run bench -- ceiling`). */
 const BATCH_PIXELS: Readonly<Record<Provider, number>> = { cpu: 2 ** 18, cuda: 2 ** 21 };
-const MOST_IMAGES = 64;
+/** Images beyond which whoever waits behind a batch loses more than it gains (measured: `npm run bench -- overload`). */
+const MOST_IMAGES: Readonly<Record<Provider, number>> = { cpu: 16, cuda: 64 };
 
 /** Buckets where none are given. On GPUs each size may mean other kernels, and so other bits. */
 const BUCKETS: Readonly<Record<Provider, readonly number[]>> = { cpu: [], cuda: [1, 8, 64] };
@@ -34,7 +35,12 @@ export function batchSizes(
 }
 
 /** Images in a batch of a model: as given, or a power of two, as many as the model gains by. */
-export function batchLimit(given: number, { input }: Pick<Manifest, 'input'>, provider: Provider = 'cpu'): number {
+export function batchLimit(
+  given: number,
+  { input }: Pick<Manifest, 'input'>,
+  provider: Provider = 'cpu',
+  most = MOST_IMAGES[provider],
+): number {
   const gained = BATCH_PIXELS[provider] / (input.height * input.width);
-  return given || Math.min(MOST_IMAGES, 2 ** Math.max(0, Math.floor(Math.log2(gained))));
+  return given || Math.min(most, 2 ** Math.max(0, Math.floor(Math.log2(gained))));
 }

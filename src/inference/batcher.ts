@@ -17,8 +17,9 @@ export interface Batcher<J extends Waiting> {
   /**
    * The next batch at this time: of the lane whose first job is oldest, its jobs in order, as many as fit. Empty when
    * nothing waits, or when what waits is to be joined by more.
+   * @param most images, whatever the lane's limit
    */
-  take(now: number): J[];
+  take(now: number, most?: number): J[];
   /** When `take` will give something though nothing is added; undefined when nothing waits. */
   due(): number | undefined;
   /** Forgets a job that still waits. */
@@ -51,9 +52,9 @@ export function createBatcher<J extends Waiting>(maxDelay = 0): Batcher<J> {
         images += job.images;
       }
     },
-    take(now) {
+    take(now, most = Infinity) {
       for (const lane of oldestFirst()) {
-        const { batch, full } = fill(lane);
+        const { batch, full } = fill(lane, most);
         if (!full && now - batch[0]!.since < maxDelay) continue;
         batch.forEach(remove);
         return batch;
@@ -69,9 +70,9 @@ export function createBatcher<J extends Waiting>(maxDelay = 0): Batcher<J> {
 const firstOf = <J>(lane: Set<J>): J => lane.values().next().value!;
 
 /** The first jobs of a lane that fit into a batch, and whether no other would. */
-function fill<J extends Waiting>(lane: Set<J>): { batch: J[]; full: boolean } {
+function fill<J extends Waiting>(lane: Set<J>, most: number): { batch: J[]; full: boolean } {
   const batch: J[] = [];
-  let room = firstOf(lane).limit;
+  let room = Math.min(firstOf(lane).limit, most);
   for (const job of lane) {
     if (batch.length > 0 && job.images > room) return { batch, full: true };
     batch.push(job);

@@ -92,11 +92,18 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
   let closing = false;
   let timer: NodeJS.Timeout | undefined;
 
+  // Whoever is free leaves the others theirs, and one share for what is being prepared: so batches are of a size, and none
+  // waits for what another holds. Asked to wait for full batches, it takes what there is.
+  const share = (): number => {
+    if (settings.maxDelay > 0) return Number.POSITIVE_INFINITY;
+    const busy = [...running.values()].flat().reduce((sum, { images }) => sum + images, 0);
+    return Math.ceil((batcher.waiting() + busy) / (members.length + 1));
+  };
   const dispatch = () => {
     clearTimeout(timer);
     for (const member of members) {
       if (!member.isFree()) continue;
-      const waiters = batcher.take(performance.now());
+      const waiters = batcher.take(performance.now(), share());
       if (waiters.length === 0) break;
       running.set(member, waiters);
       post(member, waiters);

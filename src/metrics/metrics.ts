@@ -35,6 +35,8 @@ export interface Metrics {
   /** A request has come in; what is given is called once it is over. */
   begin(): (answered: Answered) => void;
   rejected(code: ProblemCode): void;
+  /** A request was refused before it came in. */
+  shed(route: string, status: number, code: ProblemCode): void;
   readonly contentType: string;
   /** Every series, in the text format of Prometheus. */
   text(present: Present): Promise<string>;
@@ -84,6 +86,10 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       };
     },
     rejected: (code) => rejected.inc({ code }),
+    shed(route, status, code) {
+      requests.inc({ route, method: 'POST', status });
+      rejected.inc({ code });
+    },
     contentType: registry.contentType,
     async text(present) {
       queueImages.set(present.waiting);

@@ -15,6 +15,10 @@ const worthAnother: readonly ProblemCode[] = ['overloaded', 'not-ready', 'draini
 /** Addresses of the Open Inference Protocol, whose errors have a form of their own. */
 const OIP = /^\/v2(?![^/?])/;
 
+/** What matches the addresses of a route. */
+export const addressOf = (route: string): RegExp =>
+  new RegExp(`^${route.replace(/[.+]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*/g, '.*')}$`);
+
 /** The framework's own errors, by its codes, in our words. */
 const frameworkErrors: Readonly<Record<string, { readonly code: ProblemCode; readonly message: string }>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too-many-bytes', message: 'the body is too large' },
@@ -66,16 +70,38 @@ function explainQuery(
   return { code: parameterCodes[name] ?? 'query-invalid', message };
 }
 
-/** Sends problem details, or what stands for them under /v2, and remembers why for the log. */
+/** What a client gets for a problem: RFC 9457, or under /v2 what the Open Inference Protocol has for it. */
+export interface ProblemReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: object;
+}
+
+/** @param request its address and id */
+export function problemReply(
+  { url, id }: { readonly url: string; readonly id: string },
+  code: ProblemCode,
+  message: string,
+  retryAfter = worthAnother.includes(code) ? RETRY_AFTER : undefined,
+): ProblemReply {
+  const details = problemDetails(code, message, id);
+  const oip = OIP.test(url);
+  return {
+    status: problems[code].status,
+    headers: {
+      'content-type': oip ? 'application/json' : 'application/problem+json',
+      ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+    },
+    body: oip ? { error: details.detail } : details,
+  };
+}
+
+/** Sends a problem, and remembers why for the log. */
 export function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, error?: Error): FastifyReply {
-  const { status } = problems[code];
-  reply.request.failure = { code, ...(status >= 500 && error && !(error instanceof Problem) && { error }) };
-  const retryAfter = error instanceof Problem ? error.retryAfter : undefined;
-  if (retryAfter ?? worthAnother.includes(code)) reply.header('retry-after', retryAfter ?? RETRY_AFTER);
-  const details = problemDetails(code, message, reply.request.id);
-  reply.code(status).serializer(JSON.stringify);
-  if (OIP.test(reply.request.url)) return reply.type('application/json').send({ error: details.detail });
-  return reply.type('application/problem+json').send(details);
+  const known = error instanceof Problem ? error : undefined;
+  const { status, headers, body } = problemReply(reply.request, code, message, known?.retryAfter);
+  reply.request.failure = { code, ...(status >= 500 && error && !known && { error }) };
+  return reply.code(status).headers(headers).serializer(JSON.stringify).send(body);
 }
 
 export const onError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
@@ -90,8 +116,7 @@ export const onError = (error: FastifyError, request: FastifyRequest, reply: Fas
 export function installProblems(app: FastifyInstance): void {
   const routes: { method: string; address: RegExp }[] = [];
   app.addHook('onRoute', ({ method, url }) => {
-    const address = new RegExp(`^${url.replace(/[.+]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*/g, '.*')}$`);
-    for (const m of [method].flat()) routes.push({ method: m, address });
+    for (const m of [method].flat()) routes.push({ method: m, address: addressOf(url) });
   });
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {

@@ -1,7 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
-import type { Engine } from '../inference/engine.js';
 import { type Part, readParts } from './multipart.js';
 
 /** What a route takes. */
@@ -29,25 +28,16 @@ export async function installUploads(app: FastifyInstance): Promise<void> {
 }
 
 /**
- * The hooks of a route that takes files: nothing is read while there is no room for more, and then `request.uploads` is
- * filled.
- * @throws Problem not-ready, overloaded, body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts,
- *   multipart-malformed
+ * The hook of a route that takes files: fills `request.uploads`.
+ * @throws Problem body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts, multipart-malformed
  */
-export const receive = (engine: Engine, expected: Expected) => ({
-  onRequest: async () => checkRoom(engine),
+export const receive = (expected: Expected) => ({
   preValidation: async (request: FastifyRequest): Promise<void> => {
     request.uploads = await uploadsIn(request, expected);
     const { timeline, since } = request.work;
     timeline.add({ stage: 'read', start: since, end: performance.now() });
   },
 });
-
-/** @throws Problem not-ready, overloaded */
-export function checkRoom({ status, admission }: Engine): void {
-  if (!status().started) throw new Problem('not-ready', 'the models are still being loaded');
-  admission.check();
-}
 
 /** The media type that a request declares, without parameters; empty when it declares none. */
 export const declaredType = ({ headers }: FastifyRequest): string =>

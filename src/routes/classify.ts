@@ -29,7 +29,7 @@ const schema = {
 
 /** POST /classify */
 export function classifyRoute(app: App, engine: Engine): void {
-  const hooks = receive(engine, { fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  const hooks = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
   app.post('/classify', { schema, ...hooks }, ({ uploads, query, work }) =>
     classify(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work }),
   );

@@ -32,7 +32,7 @@ const schema = {
 
 /** POST /decode, and the same as POST /invert */
 export function decodeRoute(app: App, engine: Engine): void {
-  const hooks = receive(engine, { fields: { file: 1 }, raw: featureTypes });
+  const hooks = receive({ fields: { file: 1 }, raw: featureTypes });
   for (const url of ['/decode', '/invert']) {
     app.post(url, { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
       const wanted = negotiate(formats, query.format, headers.accept);

@@ -44,7 +44,7 @@ const schema = {
 
 /** POST /encode */
 export function encodeRoute(app: App, engine: Engine): void {
-  const hooks = receive(engine, { fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  const hooks = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
   app.post('/encode', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'npy';
     const encoded = await encode(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work });

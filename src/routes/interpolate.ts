@@ -43,7 +43,7 @@ const schema = {
 
 /** POST /interpolate */
 export function interpolateRoute(app: App, engine: Engine): void {
-  const hooks = receive(engine, { fields: { a: 1, b: 1 }, raw: [] });
+  const hooks = receive({ fields: { a: 1, b: 1 }, raw: [] });
   app.post('/interpolate', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
     const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], work };

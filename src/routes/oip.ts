@@ -19,7 +19,7 @@ import {
   ServerMetadata,
 } from '../oip/schemas.js';
 import { sendChunks } from '../plugins/reply.js';
-import { checkRoom, declaredType, FORM } from '../plugins/uploads.js';
+import { declaredType, FORM } from '../plugins/uploads.js';
 import { checkReady } from './service.js';
 
 const schemaOf = <R extends TSchema>(summary: string, response: R) => ({
@@ -62,7 +62,6 @@ type Find = (params: { readonly model: string; readonly version?: string }) => S
 
 /** GET a model, GET …/ready and POST …/infer */
 function modelRoutes(app: App, engine: Engine, find: Find): void {
-  const onRequest = async () => checkRoom(engine);
   for (const { url, params } of addresses) {
     const metadata = { ...schemaOf('What a model takes and gives', ModelMetadata), params };
     app.get(url, { schema: metadata }, async (request) => metadataOf(find(request.params)));
@@ -81,7 +80,7 @@ function modelRoutes(app: App, engine: Engine, find: Find): void {
       upload: inferBody,
       response: { 200: inferResponse, default: errorResponse },
     };
-    app.post(`${url}/infer`, { schema: infer, onRequest }, async (request, reply) =>
+    app.post(`${url}/infer`, { schema: infer }, async (request, reply) =>
       send(reply, await run(engine, request, find(request.params))),
     );
   }

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, posix } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
+import { environment } from '../../bench/server.js';
 import { packagePath } from '../../export/package.js';
 import { settings, variableOf } from '../../src/config.js';
 
@@ -96,6 +97,7 @@ t.test('the targets differ in what CUDA needs alone', async (t) => {
   t.same([...pairsOf(cuda, 'LABEL').keys()], [...pairsOf(cpu, 'LABEL').keys()]);
   for (const [name, value] of pairsOf(cpu, 'ENV')) t.equal(pairsOf(cuda, 'ENV').get(name), value, name);
   t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), { ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' });
+  t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), environment, 'what is measured is what the container runs');
   for (const { instructions } of [cpu, cuda]) {
     const [[, check] = []] = instructions.filter(([keyword]) => keyword === 'HEALTHCHECK');
     t.match(check, 'CMD ["node", "/app/dist/src/cli.js", "health"]');

@@ -1,0 +1,92 @@
+import { connect } from 'node:net';
+
+/** What a load has to know of an answer. */
+export interface Reply {
+  /** The HTTP status; of what failed without one, the code of the error. */
+  readonly status: string;
+  /** The header Server-Timing. */
+  readonly timing?: string | undefined;
+}
+
+/**
+ * Connections that stay open, each with one request at a time, and as many as there are requests at a time. They know no
+ * more of HTTP than the services under load use (bodies of a known length), and so leave them the cores that they share.
+ */
+export interface Connections {
+  /** Sends a request as it lies in memory and reads its answer; never rejects. */
+  exchange(request: Uint8Array): Promise<Reply>;
+  close(): void;
+}
+
+interface Connection {
+  exchange(request: Uint8Array, done: (reply: Reply) => void): void;
+  close(): void;
+}
+
+export function openConnections(base: string): Connections {
+  const { hostname, port } = new URL(base);
+  const idle = new Set<Connection>();
+  return {
+    exchange(request) {
+      return new Promise((resolve) => {
+        const [free] = idle;
+        const connection = free ?? open(hostname, Number(port), idle);
+        idle.delete(connection);
+        connection.exchange(request, resolve);
+      });
+    },
+    close() {
+      for (const connection of idle) connection.close();
+    },
+  };
+}
+
+/** @param idle where it is while it waits for its next request */
+function open(host: string, port: number, idle: Set<Connection>): Connection {
+  const socket = connect({ host, port, noDelay: true });
+  let done: ((reply: Reply) => void) | undefined;
+  let head = '';
+  let reply: Reply | undefined;
+  // Bytes of the body that have not come.
+  let left = 0;
+  const finish = (found: Reply) => {
+    const tell = done;
+    done = reply = undefined;
+    head = '';
+    tell?.(found);
+  };
+  const read = (chunk: Buffer) => {
+    if (reply) left -= chunk.length;
+    else {
+      const before = head.length;
+      head += chunk.toString('latin1');
+      const end = head.indexOf('\r\n\r\n', Math.max(0, before - 3));
+      if (end < 0) return;
+      const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN);
+      reply = { status: head.slice(9, 12), timing: /\r\nserver-timing: *([^\r]*)/i.exec(head)?.[1] };
+      left = length - (head.length - end - 4);
+      if (Number.isNaN(length)) return socket.destroy(new Error(`an answer without a length: ${head.slice(0, end)}`));
+    }
+    if (left > 0) return;
+    const closes = /\r\nconnection: *close/i.test(head);
+    finish(reply);
+    if (closes) socket.destroy();
+    else idle.add(connection);
+  };
+  const lost = (code: string) => {
+    idle.delete(connection);
+    finish({ status: code });
+  };
+  const connection: Connection = {
+    exchange(request, then) {
+      done = then;
+      if (socket.destroyed) lost('ECONNRESET');
+      else socket.write(request);
+    },
+    close: () => socket.destroy(),
+  };
+  socket.on('data', read);
+  socket.on('error', (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
+  socket.on('close', () => lost('ECONNRESET'));
+  return connection;
+}
