@@ -41,9 +41,19 @@ export function openConnections(base: string): Connections {
   };
 }
 
+/** Where all connections read to: what comes is looked at before anything else does. */
+const buffer = Buffer.alloc(2 ** 16);
+
 /** @param idle where it is while it waits for its next request */
 function open(host: string, port: number, idle: Set<Connection>): Connection {
-  const socket = connect({ host, port, noDelay: true });
+  const onread = {
+    buffer,
+    callback(length: number) {
+      read(length);
+      return true;
+    },
+  };
+  const socket = connect({ host, port, noDelay: true, onread });
   let done: ((reply: Reply) => void) | undefined;
   let head = '';
   let reply: Reply | undefined;
@@ -55,11 +65,11 @@ function open(host: string, port: number, idle: Set<Connection>): Connection {
     head = '';
     tell?.(found);
   };
-  const read = (chunk: Buffer) => {
-    if (reply) left -= chunk.length;
+  const read = (bytes: number) => {
+    if (reply) left -= bytes;
     else {
       const before = head.length;
-      head += chunk.toString('latin1');
+      head += buffer.toString('latin1', 0, bytes);
       const end = head.indexOf('\r\n\r\n', Math.max(0, before - 3));
       if (end < 0) return;
       const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN);
@@ -85,7 +95,6 @@ function open(host: string, port: number, idle: Set<Connection>): Connection {
     },
     close: () => socket.destroy(),
   };
-  socket.on('data', read);
   socket.on('error', (error: NodeJS.ErrnoException) => lost(error.code ?? error.message));
   socket.on('close', () => lost('ECONNRESET'));
   return connection;

@@ -83,7 +83,7 @@ export async function buildApp(
   installLog(app);
   installMetrics(app, metrics);
   installServerTiming(app);
-  await installSecurityHeaders(app);
+  installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
   installClosing(app);
   shedding.install(app);
