@@ -17,11 +17,16 @@ export const docsPolicy = {
   'frame-ancestors': "'none'",
 };
 
-/** What helmet sets. It is the same for every reply; found out each time, it keeps what belongs to a request from being freed soon. */
+/**
+ * What helmet sets, which is the same for every reply. (Asked anew for each, it keeps all that belongs to a request in memory
+ * until the next full collection of garbage.)
+ */
 function headersOf(options: HelmetOptions): Record<string, string> {
   const found: Record<string, string> = {};
   const reply = {
-    setHeader: (name: string, value: string) => void (found[name.toLowerCase()] = value),
+    setHeader(name: string, value: string) {
+      found[name.toLowerCase()] = value;
+    },
     removeHeader: () => undefined,
   };
   helmet(options)({} as IncomingMessage, reply as unknown as ServerResponse, (error) => {
