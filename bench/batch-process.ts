@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
 import { packagePath } from '../export/package.js';
 import type { Summary } from '../src/batch/run.js';
+import { environment } from './server.js';
 
 /** Starts `irevnet batch` in a process of its own; what it says of its progress is dropped. */
 export const startBatch = (args: readonly string[]): ChildProcess =>
   spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), 'batch', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...environment, ...process.env },
   });
 
 /** Waits for its end. @throws Error when the exit code is not 0 */

@@ -16,7 +16,7 @@ const CAP = 1024;
 
 /**
  * Ten times the load that the service can take: what is answered and what is refused, and how soon. The load comes from
- * the same cores, so the rate that was really offered is told.
+ * the same cores, so the rate that was really offered is told, and what a full queue needs without it and meanwhile.
  */
 export const overload = ({ seconds = SECONDS, model }: Choice): AsyncGenerator<object> =>
   eachSubject({ model }, ['fashion-mnist', 'irevnet-b'], (subject) =>
@@ -37,6 +37,7 @@ async function* measure({ requests }: Subject, { base }: Server, seconds: number
       offeredPerSecond: offered,
       answeredPerSecond: goodput(load),
       fullQueueMs: (1000 * maxQueue) / sustainable,
+      fullQueueThenMs: (1000 * maxQueue) / goodput(load),
       lateMs,
       generatorCores,
     }),

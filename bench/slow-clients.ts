@@ -5,23 +5,29 @@ import { seeded } from '../export/random.js';
 import { closedLoop, goodput, joined, type Load, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
 import type { SlowClients } from './slow-clients-worker.js';
-import { quantile, readable, rounded } from './statistics.js';
+import { quantile, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
 
 const SLOW = 500;
-/** Pairs of measurements, one alone and one among the slow clients, in turns which of them is first. */
-const PAIRS = 16;
+/** Rounds, in every other of which the slow clients come first. */
+const ROUNDS = 14;
 const SECONDS = 6;
 /** The share of the sustainable rate at which the others send. */
 const SHARE = 0.5;
 const CAP = 256;
-/** Draws of pairs from which the interval is taken. */
+/** Milliseconds until all slow clients are connected, and until what that left in memory is collected. */
+const CONNECTED = 2000;
+const SETTLED = 4000;
+/** Draws of rounds from which an interval is taken. */
 const DRAWS = 2000;
 
+const kinds = ['alone', 'arriving', 'staying'] as const;
+type Kind = (typeof kinds)[number];
+
 /**
- * Latency of requests while hundreds of clients send a byte a second, over latency without them. The 99th percentile is that
- * of all requests of a kind together, which single measurements tell too roughly; the interval holds it in 95 of 100 cases
- * (bootstrap over pairs).
+ * Latency of requests while hundreds of clients send a byte a second, over latency without them: just after they have come,
+ * when the service has new connections to find a place for, and later. The 99th percentile is that of all requests of a kind
+ * together, which single measurements tell too roughly; the interval holds it in 95 of 100 cases (bootstrap over rounds).
  */
 export const slowClients = ({ seconds = SECONDS }: Choice): AsyncGenerator<object> =>
   eachSubject({}, ['fashion-mnist'], (subject) =>
@@ -30,39 +36,47 @@ export const slowClients = ({ seconds = SECONDS }: Choice): AsyncGenerator<objec
 
 async function* measure({ requests }: Subject, { base, port }: Server, seconds: number): AsyncGenerator<object> {
   const rate = SHARE * goodput(await closedLoop(base, requests, { clients: 8, seconds }));
+  const loads: Record<Kind, Load[]> = { alone: [], arriving: [], staying: [] };
   let replaced = 0;
-  const kinds = {
-    alone: async () => openLoop(base, requests, { rate, cap: CAP, seconds }),
-    among: async () => {
-      const slow = startSlow(port);
-      // Until all of them are connected and send.
-      await sleep(2000);
-      const load = await openLoop(base, requests, { rate, cap: CAP, seconds });
-      replaced += await slow.stop();
-      await sleep(1000);
-      return load;
-    },
+  const load = async (kind: Kind) => {
+    loads[kind].push(await openLoop(base, requests, { rate, cap: CAP, seconds }));
   };
-  const loads: Record<keyof typeof kinds, Load[]> = { alone: [], among: [] };
-  for (let pair = 0; pair < PAIRS; pair++) {
-    for (const kind of pair % 2 === 0 ? (['alone', 'among'] as const) : (['among', 'alone'] as const)) {
-      loads[kind].push(await kinds[kind]());
-    }
+  const among = async () => {
+    const slow = startSlow(port);
+    await sleep(CONNECTED);
+    await load('arriving');
+    await sleep(SETTLED);
+    await load('staying');
+    replaced += await slow.stop();
+    await sleep(1000);
+  };
+  for (let round = 0; round < ROUNDS; round++) {
+    if (round % 2 === 0) await load('alone');
+    await among();
+    if (round % 2 === 1) await load('alone');
   }
-  const [alone, among] = [loads.alone, loads.among].map((list) => list.map(msOf)) as [number[][], number[][]];
-  const ratioOf = (pairs: readonly number[]) => p99(pairs.map((i) => among[i]!)) / p99(pairs.map((i) => alone[i]!));
-  const random = seeded(1);
-  const every = Array.from({ length: PAIRS }, (_, i) => i);
-  const drawn = Array.from({ length: DRAWS }, () => ratioOf(every.map(() => Math.floor(random() * PAIRS))));
+  const ms = Object.fromEntries(kinds.map((kind) => [kind, loads[kind].map(msOf)])) as Record<Kind, number[][]>;
   yield {
     requestsPerSecond: rounded(rate),
     slowClients: SLOW,
     replaced,
-    pairs: PAIRS,
-    ...readable({ p99MsAlone: p99(alone), p99MsAmong: p99(among), ratio: ratioOf(every) }),
+    rounds: ROUNDS,
+    p99MsAlone: rounded(p99(ms.alone)),
+    ...Object.fromEntries((['arriving', 'staying'] as const).map((kind) => [kind, compared(ms.alone, ms[kind])])),
+    statuses: statusesOf(joined(Object.values(loads).flat()).latencies),
+  };
+}
+
+/** The 99th percentile among slow clients, and its ratio to that alone. */
+function compared(alone: readonly number[][], among: readonly number[][]) {
+  const ratioOf = (rounds: readonly number[]) => p99(rounds.map((i) => among[i]!)) / p99(rounds.map((i) => alone[i]!));
+  const random = seeded(1);
+  const every = alone.map((_, i) => i);
+  const drawn = Array.from({ length: DRAWS }, () => ratioOf(every.map(() => Math.floor(random() * every.length))));
+  return {
+    p99Ms: rounded(p99(among)),
+    ratio: rounded(ratioOf(every)),
     interval: [quantile(drawn, 0.025), quantile(drawn, 0.975)].map(rounded),
-    p99MsOfEach: { alone: alone.map((ms) => rounded(p99([ms]))), among: among.map((ms) => rounded(p99([ms]))) },
-    statuses: { alone: statusesOf(joined(loads.alone).latencies), among: statusesOf(joined(loads.among).latencies) },
   };
 }
 

@@ -4,7 +4,7 @@ import t from 'tap';
 import { version } from '../../export/package.js';
 import { buildApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
-import type { Job } from '../../src/inference/pool.js';
+import type { Job } from '../../src/inference/parts.js';
 import type { OutputName } from '../../src/inference/protocol.js';
 import { randomModels, service } from '../helpers/app.js';
 import { miniature, someImages, variants } from '../helpers/networks.js';

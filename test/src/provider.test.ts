@@ -63,7 +63,7 @@ t.test('sizes of batches follow what is given, the model and what computes', asy
     return [...limits].map(([name, limit]) => [limit, buckets.get(name)]);
   };
   t.same(sizes(0, '', 'cpu'), [
-    [64, []],
+    [16, []],
     [4, []],
   ]);
   t.same(sizes(0, '', 'cuda'), [
