@@ -16,6 +16,8 @@ export interface Backend {
   readonly needed: number;
   /** Images in a batch, by model. */
   readonly limits: ReadonlyMap<string, number>;
+  /** Whether batches may as well be small: a batch takes little but the time of its images, and is not padded. */
+  readonly divisible: boolean;
   close?(): Promise<void>;
 }
 

@@ -60,8 +60,8 @@ export async function openEngine(
     );
   }
   const backend = await backends[config.backend](config, models, { observer, spawn });
-  const { places, needed, limits } = backend;
-  const pool = createPool({ places, needed, limits, maxDelay: config.maxDelay }, observer);
+  const { places, needed, limits, divisible } = backend;
+  const pool = createPool({ places, needed, limits, divisible, maxDelay: config.maxDelay }, observer);
   let draining = false;
   return {
     models: manifests,

@@ -24,5 +24,6 @@ export const openLocal: OpenBackend = async (config, models, { spawn }) => {
     places: Array.from({ length: workers }, (_, i) => place({ provider, id: ids[i % ids.length]! })),
     needed: workers,
     limits,
+    divisible: provider === 'cpu' && config.batchBuckets === '',
   };
 };

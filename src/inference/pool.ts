@@ -58,6 +58,8 @@ export interface PoolSettings {
   readonly needed: number;
   /** Images in a batch, by model. */
   readonly limits: ReadonlyMap<string, number>;
+  /** Whether whoever is free leaves the others their share of what waits. */
+  readonly divisible: boolean;
   /** Milliseconds that a batch which is not full waits for more. */
   readonly maxDelay: number;
 }
@@ -71,10 +73,9 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
   let closing = false;
   let timer: NodeJS.Timeout | undefined;
 
-  // Whoever is free leaves the others theirs, and one share for what is being prepared: so batches are of a size, and none
-  // waits for what another holds. Asked to wait for full batches, it takes what there is.
+  // A share for each, and one for what is being prepared: so batches are of a size, and none waits for what another holds.
   const share = (): number => {
-    if (settings.maxDelay > 0) return Number.POSITIVE_INFINITY;
+    if (!settings.divisible || settings.maxDelay > 0) return Number.POSITIVE_INFINITY;
     const busy = [...running.values()].flat().reduce((sum, { images }) => sum + images, 0);
     return Math.ceil((batcher.waiting() + busy) / (members.length + 1));
   };

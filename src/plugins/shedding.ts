@@ -15,8 +15,8 @@ export interface Shedding {
 }
 
 /**
- * While there is no room, requests that would bring an upload are refused at the door, at a fifth of what the way through
- * the app would cost; so the service goes on for those inside, however many are outside. They are counted, and the log
+ * While there is no room, requests that would bring an upload are refused at the door, at a fifth of what it costs to
+ * refuse them in the app; so the service goes on for those inside, however many are outside. They are counted, and the log
  * tells once a second how many there were; they are not traced, nor asked for a key. What needs more care passes the door,
  * and meets the same question in the app: pages of other origins, bodies that are large or of unknown length, and all
  * requests while the app closes.

@@ -157,9 +157,54 @@ t.test('each worker tells of its round trip, and whether it computes the bits of
       return { isFree: () => false, isUp: () => false, run() {}, close: async () => undefined, hung: () => 0 };
     };
   const places = ['a', 'b', 'a'].map(odd);
-  createPool({ places, needed: 3, limits: new Map(), maxDelay: 0 }, { tested: (_m, _f, alike) => seen.push(alike) });
+  createPool(
+    { places, needed: 3, limits: new Map(), divisible: true, maxDelay: 0 },
+    { tested: (_m, _f, alike) => seen.push(alike) },
+  );
   while (seen.length < 3) await sleep(1);
   t.same(seen, [true, false, true]);
+});
+
+t.test('whoever is free leaves the others their share, unless batches should be full', async (t) => {
+  /** Sizes of the batches that a dozen images make, which come while both workers are busy with one each. */
+  const sizes = async (divisible: boolean, maxDelay = 0): Promise<number[]> => {
+    const seen: number[] = [];
+    const ends: (() => void)[] = [];
+    const place: Place = (to) => {
+      let free = true;
+      return {
+        isFree: () => free,
+        isUp: () => true,
+        run({ input }) {
+          const count = input.dims[0]!;
+          free = false;
+          seen.push(count);
+          ends.push(() => {
+            const logits = tensor('float32', [count, 1], new Float32Array(count));
+            free = true;
+            to.done({ kind: 'done', outputs: { logits } });
+            to.free();
+          });
+        },
+        close: async () => undefined,
+        hung: () => 0,
+      };
+    };
+    const limits = new Map([['m', 64]]);
+    const pool = createPool({ places: [place, place], needed: 2, limits, divisible, maxDelay });
+    const one = () => pool.run({ model: 'm', graph: 'forward', input: noise(1, 1), outputs: ['logits'] });
+    const answers = Array.from({ length: 14 }, one);
+    await sleep(2 * maxDelay);
+    for (let end = ends.shift(); end; end = ends.shift()) {
+      end();
+      await sleep(2 * maxDelay);
+    }
+    await Promise.all(answers);
+    return seen;
+  };
+  t.same(await sizes(true), [1, 1, 5, 4, 3]);
+  t.same(await sizes(false), [1, 1, 12]);
+  t.same(await sizes(true, 5), [14], 'who is to wait for more takes it');
 });
 
 t.test('what is abandoned is dropped', async (t) => {

@@ -59,6 +59,7 @@ export const openRemote: OpenBackend = async (config, models, { observer }) => {
     places: Array.from({ length: atOnce }, () => servers.map(placeOf)).flat(),
     needed: 1,
     limits,
+    divisible: false,
     async close() {
       await Promise.all(servers.map(({ server }) => server.close()));
     },
