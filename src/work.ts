@@ -17,17 +17,54 @@ export interface Timeline {
   time<T>(stage: Stage, run: () => T | Promise<T>): Promise<T>;
 }
 
+/**
+ * Says when nobody waits for some work any more. An AbortSignal would do; but each of them leaves 0.7 KB in memory until the
+ * next full collection of garbage (Node.js 20 makes a hidden class for every one), and there is one a request.
+ */
+export interface Cancellation {
+  /** Why nobody waits; undefined while somebody does. */
+  readonly reason: Error | undefined;
+  /** Has a function called when nobody waits any more, or never where that is so already; gives what forgets it. */
+  onCancel(listener: (reason: Error) => void): () => void;
+}
+
+/** A cancellation, and what brings it about. */
+export class Canceller implements Cancellation {
+  reason: Error | undefined;
+  readonly #listeners = new Set<(reason: Error) => void>();
+
+  onCancel(listener: (reason: Error) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Only the first reason counts. */
+  cancel(reason: Error): void {
+    if (this.reason) return;
+    this.reason = reason;
+    for (const listener of this.#listeners) listener(reason);
+    this.#listeners.clear();
+  }
+}
+
+/** @throws the reason why nobody waits for some work any more */
+export function throwIfCancelled(work: Work | undefined): void {
+  if (work?.cancellation?.reason) throw work.cancellation.reason;
+}
+
 /** What an operation is done for: none of it is needed, as on the command line. */
 export interface Work {
-  /** Once aborted, nobody waits for the result. */
-  readonly signal?: AbortSignal | undefined;
+  readonly cancellation?: Cancellation | undefined;
   readonly timeline?: Timeline | undefined;
   /** Called once it is known how many images the work takes. @throws Problem overloaded, not-ready */
   admit?(images: number): void;
 }
 
 /** The rest of some work whose images are all admitted. */
-export const admitted = (work: Work | undefined): Work => ({ signal: work?.signal, timeline: work?.timeline });
+export const admitted = (work: Work | undefined): Work => ({
+  cancellation: work?.cancellation,
+  timeline: work?.timeline,
+});
 
 /** Runs a stage of some work, of which nothing need be known. */
 export const timed = async <T>(work: Work | undefined, stage: Stage, run: () => T | Promise<T>): Promise<T> =>

@@ -41,8 +41,7 @@ export function readPlainPng(
 }
 
 function readChunks(file: Buffer): Plain | undefined {
-  let image: Omit<Plain, 'compressed'> | undefined;
-  const compressed: Uint8Array[] = [];
+  let image: Plain | undefined;
   for (let at = HEADER; at + FRAME <= file.length; ) {
     const end = at + FRAME + file.readUInt32BE(at);
     if (end > file.length) return undefined;
@@ -50,8 +49,8 @@ function readChunks(file: Buffer): Plain | undefined {
     const data = file.subarray(at + 8, end - 4);
     if (crc32(file.subarray(at + 4, end - 4)) !== file.readUInt32BE(end - 4)) return undefined;
     if (at === HEADER) image = type === 'IHDR' ? readHeader(data) : undefined;
-    else if (type === 'IDAT') compressed.push(data);
-    else if (type === 'IEND') return image && { ...image, compressed };
+    else if (type === 'IDAT') image?.compressed.push(data);
+    else if (type === 'IEND') return image;
     else if (!IGNORED.has(type)) return undefined;
     if (!image) return undefined;
     at = end;
@@ -60,11 +59,11 @@ function readChunks(file: Buffer): Plain | undefined {
 }
 
 /** Width, height, depth, colour type, compression, filter, interlace; section 11.2.1. */
-function readHeader(data: Buffer): Omit<Plain, 'compressed'> | undefined {
+function readHeader(data: Buffer): Plain | undefined {
   const [depth, colour, ...others] = data.subarray(8);
   const channels = CHANNELS[colour!];
   if (data.length !== 13 || depth !== 8 || !channels || others.some((n) => n !== 0)) return undefined;
-  return { width: data.readUInt32BE(0), height: data.readUInt32BE(4), channels };
+  return { width: data.readUInt32BE(0), height: data.readUInt32BE(4), channels, compressed: [] };
 }
 
 function inflated(compressed: Uint8Array, length: number): Uint8Array | undefined {

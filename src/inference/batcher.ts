@@ -30,53 +30,57 @@ export interface Batcher<J extends Waiting> {
 
 /** @param maxDelay milliseconds that a batch which is not full waits for more */
 export function createBatcher<J extends Waiting>(maxDelay = 0): Batcher<J> {
-  const lanes = new Map<string, Set<J>>();
+  // Oldest first. (An array: a Map or Set that empties with every request leaves tables behind, which hold on to what was in
+  // them until the next full collection of garbage.)
+  const queue: J[] = [];
   let images = 0;
   const remove = (job: J) => {
-    const lane = lanes.get(job.lane);
-    if (!lane?.delete(job)) return;
+    const at = queue.indexOf(job);
+    if (at < 0) return;
+    queue.splice(at, 1);
     images -= job.images;
-    if (lane.size === 0) lanes.delete(job.lane);
   };
-  const oldestFirst = () => [...lanes.values()].sort((a, b) => firstOf(a).since - firstOf(b).since);
+  const count = (jobs: readonly J[]) => {
+    for (const job of jobs) images += job.images;
+  };
   return {
     add(jobs) {
-      for (const job of jobs) {
-        lanes.set(job.lane, (lanes.get(job.lane) ?? new Set()).add(job));
-        images += job.images;
-      }
+      queue.push(...jobs);
+      count(jobs);
     },
     putBack(jobs) {
-      for (const job of [...jobs].reverse()) {
-        lanes.set(job.lane, new Set([job, ...(lanes.get(job.lane) ?? [])]));
-        images += job.images;
-      }
+      queue.unshift(...jobs);
+      count(jobs);
     },
     take(now, most = Infinity) {
-      for (const lane of oldestFirst()) {
-        const { batch, full } = fill(lane, most);
-        if (!full && now - batch[0]!.since < maxDelay) continue;
-        batch.forEach(remove);
-        return batch;
+      const later = new Set<string>();
+      for (const first of queue) {
+        if (later.has(first.lane)) continue;
+        const { batch, full } = fill(first, queue, most);
+        if (full || now - first.since >= maxDelay) {
+          batch.forEach(remove);
+          return batch;
+        }
+        later.add(first.lane);
       }
       return [];
     },
-    due: () => (lanes.size === 0 ? undefined : firstOf(oldestFirst()[0]!).since + maxDelay),
+    due: () => queue[0] && queue[0].since + maxDelay,
     cancel: remove,
     waiting: () => images,
   };
 }
 
-const firstOf = <J>(lane: Set<J>): J => lane.values().next().value!;
-
 /** The first jobs of a lane that fit into a batch, and whether no other would. */
-function fill<J extends Waiting>(lane: Set<J>, most: number): { batch: J[]; full: boolean } {
+function fill<J extends Waiting>({ lane, limit }: J, queue: readonly J[], most: number): { batch: J[]; full: boolean } {
   const batch: J[] = [];
-  let room = Math.min(firstOf(lane).limit, most);
-  for (const job of lane) {
+  let room = Math.min(limit, most);
+  for (const job of queue) {
+    if (job.lane !== lane) continue;
     if (batch.length > 0 && job.images > room) return { batch, full: true };
     batch.push(job);
     room -= job.images;
+    if (room <= 0) return { batch, full: true };
   }
-  return { batch, full: room <= 0 };
+  return { batch, full: false };
 }

@@ -70,7 +70,7 @@ export async function openEngine(
     admission: createAdmission(config.maxQueue),
     backend,
     ...pool,
-    status: () => ({ ...pool.status(), draining }),
+    status: () => ({ draining, ...pool.status() }),
     drain() {
       draining = true;
     },

@@ -1,4 +1,4 @@
-import { type Tensor, tensor } from '../../export/tensor.js';
+import type { Tensor } from '../../export/tensor.js';
 import type { Work } from '../work.js';
 import type { Waiting } from './batcher.js';
 import { deferred } from './deferred.js';
@@ -11,7 +11,7 @@ export interface Job<O extends OutputName> {
   readonly graph: GraphName;
   readonly input: Tensor;
   readonly outputs: readonly O[];
-  /** Once its signal is aborted, what still waits is dropped; a batch that runs cannot be stopped. */
+  /** Once it is cancelled, what still waits is dropped; a batch that runs cannot be stopped. */
   readonly work?: Work | undefined;
 }
 
@@ -76,18 +76,6 @@ export function settle(waiters: readonly Waiter[], outputs: Partial<Outputs>): v
     from = to;
   }
 }
-
-/**
- * Drops what belongs to the request. Sets and maps leave tables behind that still point to what was in them, which would
- * keep every fourth request, with all that it held, until the next full collection of garbage, and make that come sooner.
- */
-export function letGo(waiter: Waiter): void {
-  waiter.over = true;
-  waiter.job = { ...waiter.job, input: NOTHING, work: undefined };
-  waiter.resolve = waiter.reject = () => undefined;
-}
-
-const NOTHING = tensor('uint8', [0], new Uint8Array());
 
 /** Notes how long a job waited until its first part was begun, and how long it took from there. */
 export function tell(work: Work | undefined, waiters: readonly Waiter[]): void {

@@ -1,14 +1,15 @@
 import { Problem } from '../errors.js';
+import { throwIfCancelled } from '../work.js';
 import { createBatcher } from './batcher.js';
 import { deferred } from './deferred.js';
 import type { Loss, Member, Place } from './member.js';
-import { batchOf, type Job, letGo, settle, split, tell, type Waiter } from './parts.js';
+import { batchOf, type Job, settle, split, tell, type Waiter } from './parts.js';
 import type { GraphName, OutputName, Outputs, Report, RoundTrip } from './protocol.js';
 import { stack } from './rows.js';
 
 /**
  * Runs a job and gives the outputs asked for, a row an image.
- * @throws Problem worker-lost, when two workers were lost over it; the signal's reason, when it was aborted
+ * @throws Problem worker-lost, when two workers were lost over it; the reason, when it was cancelled
  */
 export type Run = <O extends OutputName>(job: Job<O>) => Promise<Pick<Outputs, O>>;
 
@@ -96,7 +97,7 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
   };
   const taken = (member: Member): readonly Waiter[] => {
     const waiters = running.get(member) ?? [];
-    running.delete(member);
+    running.set(member, []);
     return waiters;
   };
   const retry = (waiters: readonly Waiter[], why: Loss) => {
@@ -156,16 +157,14 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
   ready.promise.catch(() => undefined);
 
   const enqueue = async <O extends OutputName>(job: Job<O>): Promise<Pick<Outputs, O>> => {
-    const signal = job.work?.signal;
-    signal?.throwIfAborted();
+    throwIfCancelled(job.work);
     const { waiters, results } = split(job, settings.limits.get(job.model)!, members.length);
-    const abort = () => {
+    const forget = job.work?.cancellation?.onCancel((reason) => {
       for (const waiter of waiters) {
         batcher.cancel(waiter);
-        waiter.reject(signal?.reason);
+        waiter.reject(reason);
       }
-    };
-    signal?.addEventListener('abort', abort, { once: true });
+    });
     batcher.add(waiters);
     dispatch();
     try {
@@ -173,10 +172,10 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
       const joined = job.outputs.map((name) => [name, stack(parts.map((p) => p[name]))]);
       return Object.fromEntries(joined) as unknown as Pick<Outputs, O>;
     } finally {
-      signal?.removeEventListener('abort', abort);
+      forget?.();
       waiters.forEach(batcher.cancel);
       tell(job.work, waiters);
-      waiters.forEach(letGo);
+      for (const waiter of waiters) waiter.over = true;
     }
   };
   return {

@@ -21,7 +21,7 @@ export function writeInferResponse(
   { id, wanted }: Pick<InferRequest, 'id' | 'wanted'>,
   results: Partial<Outputs>,
 ): Answer {
-  const outputs = wanted.map((output) => ({ ...output, result: results[output.tensor.name]! }));
+  const outputs = wanted.map((output) => ({ result: results[output.tensor.name]!, ...output }));
   return {
     head: {
       model_name: name,

@@ -2,7 +2,7 @@ import type { Manifest } from '../../export/model/manifest.js';
 import { type Tensor, tensor } from '../../export/tensor.js';
 import { Problem } from '../errors.js';
 import { type Prepared, type PrepareOptions, prepareImage } from '../image/prepare.js';
-import { timed, type Work } from '../work.js';
+import { throwIfCancelled, timed, type Work } from '../work.js';
 
 /** Settings of every operation. */
 export interface Options {
@@ -40,7 +40,7 @@ export async function prepareBatch(
   const prepared: Prepared[] = [];
   await timed(work, 'decode', async () => {
     for (const [i, file] of files.entries()) {
-      work?.signal?.throwIfAborted();
+      throwIfCancelled(work);
       const name = options.names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
       prepared[i] = await named(name, () => prepareImage(file, manifest, options));
       data.set(prepared[i].pixels, i * size);

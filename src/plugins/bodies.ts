@@ -90,7 +90,7 @@ function growing(request: FastifyRequest, most: number) {
  */
 function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffer) => void): Promise<void> {
   const { bodyLimit } = request.routeOptions;
-  const { signal } = request.work;
+  const { cancellation } = request.work;
   const tooMany = () => new Problem('too-many-bytes', `the body has more than ${bodyLimit} bytes`);
   if (promised(request, 0) > bodyLimit) return Promise.reject(tooMany());
   return new Promise((resolve, reject) => {
@@ -108,13 +108,13 @@ function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffe
         fail(error);
       }
     };
-    const late = ({ reason }: AbortSignal) =>
-      reason instanceof Problem && reason.code === 'answer-timeout'
-        ? new Problem('request-timeout', 'the body did not arrive in time')
-        : reason;
+    const late = (reason: Error) => {
+      const timedOut = reason instanceof Problem && reason.code === 'answer-timeout';
+      fail(timedOut ? new Problem('request-timeout', 'the body did not arrive in time') : reason);
+    };
     const broken = (cause: Error) => fail(new Problem('request-malformed', 'the body broke off', { cause }));
     payload.on('data', onData).once('end', resolve).once('error', broken);
-    signal.addEventListener('abort', () => fail(late(signal)), { once: true });
-    if (signal.aborted) fail(late(signal));
+    cancellation.onCancel(late);
+    if (cancellation.reason) late(cancellation.reason);
   });
 }

@@ -4,9 +4,8 @@ import { durations } from '../work.js';
 /** Tells with each reply where its time went. https://www.w3.org/TR/server-timing/ */
 export function installServerTiming(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply) => {
-    const times = { ...stageTimes(request), total: rounded(reply.elapsedTime) };
-    const entries = Object.entries(times).map(([name, ms]) => `${name};dur=${ms}`);
-    reply.header('server-timing', entries.join(', '));
+    const times = [...Object.entries(stageTimes(request) ?? {}), ['total', rounded(reply.elapsedTime)]];
+    reply.header('server-timing', times.map(([name, ms]) => `${name};dur=${ms}`).join(', '));
   });
 }
 

@@ -46,10 +46,10 @@ export function createShedding(engine: Engine, log: FastifyBaseLogger, metrics: 
     const { status, headers, body } = problemReply({ url, id }, code, message, retryAfter);
     const bytes = JSON.stringify(body);
     response.writeHead(status, {
-      ...headers,
-      ...fixed,
       'content-length': Buffer.byteLength(bytes),
       'x-request-id': id,
+      ...fixed,
+      ...headers,
     });
     response.end(bytes);
     metrics.shed(route, status, code);

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
 import type { Engine } from '../inference/engine.js';
-import { createTimeline, type Timeline, type Work } from '../work.js';
+import { type Cancellation, Canceller, createTimeline, type Timeline, type Work } from '../work.js';
 
 /** The header by which a client says how long it will wait. */
 export const TIMEOUT_HEADER = 'irevnet-timeout-ms';
 
 export interface RequestWork extends Work {
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   readonly timeline: Timeline;
   admit(images: number): void;
   /** When the request's headers had arrived, by `performance.now()`. */
@@ -16,7 +16,7 @@ export interface RequestWork extends Work {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Its signal is aborted when the answer takes too long, or the client has gone. */
+    /** Cancelled when the answer takes too long, or the client has gone. */
     work: RequestWork;
   }
 }
@@ -32,10 +32,10 @@ export function installWork(app: FastifyInstance, { admission }: Engine, seconds
   app.decorateRequest('work');
   app.addHook('onRequest', async (request, reply) => {
     const wait = longestOf(request, longest);
-    const controller = new AbortController();
+    const cancellation = new Canceller();
     const leave: (() => void)[] = [];
     request.work = {
-      signal: controller.signal,
+      cancellation,
       timeline: createTimeline(),
       since: performance.now(),
       admit: (images) => void leave.push(admission.enter(images)),
@@ -46,10 +46,10 @@ export function installWork(app: FastifyInstance, { admission }: Engine, seconds
       clearTimeout(late);
       clearTimeout(sent);
       for (const out of leave) out();
-      if (!reply.raw.writableEnded) controller.abort(new Problem('request-malformed', 'the client has gone'));
+      if (!reply.raw.writableEnded) cancellation.cancel(new Problem('request-malformed', 'the client has gone'));
     });
     const late = setTimeout(() => {
-      controller.abort(new Problem('answer-timeout', `the answer took more than ${wait} ms`));
+      cancellation.cancel(new Problem('answer-timeout', `the answer took more than ${wait} ms`));
     }, wait);
   });
 }

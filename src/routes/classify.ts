@@ -31,6 +31,6 @@ const schema = {
 export function classifyRoute(app: App, engine: Engine): void {
   const hooks = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
   app.post('/classify', { schema, ...hooks }, ({ uploads, query, work }) =>
-    classify(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work }),
+    classify(engine, uploads.file!, { work, invert: 'auto', ...query }),
   );
 }

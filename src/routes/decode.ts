@@ -36,7 +36,7 @@ export function decodeRoute(app: App, engine: Engine): void {
   for (const url of ['/decode', '/invert']) {
     app.post(url, { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
       const wanted = negotiate(formats, query.format, headers.accept);
-      const recovered = await decode(engine, uploads.file![0]!, { ...query, work });
+      const recovered = await decode(engine, uploads.file![0]!, { work, ...query });
       const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
       return sendAs(reply, format, recovered.model, recovered.image, () => decodeFormats[format](recovered));
     });

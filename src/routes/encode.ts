@@ -47,7 +47,7 @@ export function encodeRoute(app: App, engine: Engine): void {
   const hooks = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
   app.post('/encode', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'npy';
-    const encoded = await encode(engine, uploads.file!, { ...query, invert: query.invert ?? 'auto', work });
+    const encoded = await encode(engine, uploads.file!, { work, invert: 'auto', ...query });
     return sendAs(reply, format, encoded.model, encoded.features, () => encodeFormats[format](encoded));
   });
 }

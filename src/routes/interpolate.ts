@@ -46,7 +46,7 @@ export function interpolateRoute(app: App, engine: Engine): void {
   const hooks = receive({ fields: { a: 1, b: 1 }, raw: [] });
   app.post('/interpolate', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
-    const options = { ...query, invert: query.invert ?? 'auto', names: ['the field a', 'the field b'], work };
+    const options = { work, names: ['the field a', 'the field b'], invert: 'auto', ...query } as const;
     const frames = await interpolate(engine, uploads.a![0]!, uploads.b![0]!, options);
     return sendAs(reply, format, frames.model, frames.image, () => interpolateFormats[format](frames));
   });

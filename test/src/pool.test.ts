@@ -12,6 +12,7 @@ import { type Engine, type EngineOptions, openEngine } from '../../src/inference
 import type { Place } from '../../src/inference/member.js';
 import { createPool, type Observer } from '../../src/inference/pool.js';
 import { rows } from '../../src/inference/rows.js';
+import { Canceller, type Work } from '../../src/work.js';
 import { mortal } from '../helpers/mortal.js';
 
 const job = (lane: string, images: number, since: number, limit = 4) => ({ lane, images, limit, since });
@@ -118,8 +119,8 @@ const noise = (count: number, seed: number): Tensor<'uint8'> => {
   return tensor('uint8', [count, 28, 28, 1], noiseImages(count, size, seed).pixels);
 };
 
-const encode = (engine: Engine, input: Tensor, signal?: AbortSignal) =>
-  engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], work: { signal } });
+const encode = (engine: Engine, input: Tensor, work?: Work) =>
+  engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], work });
 
 t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => {
   const engine = await open(t, { workers: 2, maxBatch: 3 });
@@ -209,12 +210,12 @@ t.test('whoever is free leaves the others their share, unless batches should be 
 
 t.test('what is abandoned is dropped', async (t) => {
   const engine = await open(t, { maxBatch: 1 });
-  const gone = new AbortController();
-  const dropped = encode(engine, noise(3, 3), gone.signal);
-  gone.abort(new Error('gone'));
+  const cancellation = new Canceller();
+  const dropped = encode(engine, noise(3, 3), { cancellation });
+  cancellation.cancel(new Error('gone'));
   await t.rejects(dropped, { message: 'gone' });
   t.equal(engine.status().waiting, 0);
-  await t.rejects(encode(engine, noise(1, 3), gone.signal), { message: 'gone' });
+  await t.rejects(encode(engine, noise(1, 3), { cancellation }), { message: 'gone' });
   t.same((await encode(engine, noise(2, 4))).features.dims, [2, 256, 2, 2], 'and the rest goes on');
 });
 

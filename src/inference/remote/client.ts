@@ -41,12 +41,9 @@ export function createClient(base: string, key: string): Client {
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: PATIENCE * 1000 } });
   const call = async (path: string, seconds: number, options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>) => {
     try {
-      const headers = {
-        ...(options.headers as Record<string, string>),
-        ...(key && { authorization: `Bearer ${key}` }),
-      };
+      const headers = { ...(key && { authorization: `Bearer ${key}` }), ...(options.headers as object) };
       const signal = AbortSignal.timeout(seconds * 1000);
-      const reply = await request(`${base}${path}`, { ...options, headers, dispatcher: agent, signal });
+      const reply = await request(`${base}${path}`, { dispatcher: agent, signal, ...options, headers });
       return { status: reply.statusCode, headers: reply.headers, body: Buffer.from(await reply.body.arrayBuffer()) };
     } catch (error) {
       const { name, message } = error as Error;
