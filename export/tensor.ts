@@ -1,6 +1,7 @@
 /** Element types that graphs carry, named as ONNX Runtime's JavaScript API names them. */
 export interface Arrays {
   float32: Float32Array;
+  float64: Float64Array;
   int64: BigInt64Array;
   uint8: Uint8Array;
   bool: Uint8Array;
@@ -8,7 +9,13 @@ export interface Arrays {
 export type DType = keyof Arrays;
 export type TypedArray = Arrays[DType];
 
-const arrays = { float32: Float32Array, int64: BigInt64Array, uint8: Uint8Array, bool: Uint8Array } as const;
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const;
 
 /** A dense, row-major tensor with data. */
 export interface Tensor<D extends DType = DType> {

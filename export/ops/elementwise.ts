@@ -166,4 +166,4 @@ export const elementwise: Family<ElementwiseAttrs> = {
 };
 
 /** ONNX's numbers for element types (TensorProto.DataType). */
-export const elementTypes: Record<DType, number> = { float32: 1, uint8: 2, int64: 7, bool: 9 };
+export const elementTypes: Record<DType, number> = { float32: 1, uint8: 2, int64: 7, bool: 9, float64: 11 };

@@ -46,7 +46,7 @@ const flags = ({ transA, transB }: Transposes) => ({ transA: Number(transA), tra
 
 export const products: Family<MatmulAttrs> = {
   matmul: {
-    infer: (inputs, attrs) => [{ dtype: 'float32', shape: productShape(inputs, attrs) }],
+    infer: (inputs, attrs) => [{ dtype: inputs[0]!.dtype, shape: productShape(inputs, attrs) }],
     vjp: ([g], { inputs: [a, b], attrs }) => {
       const [da, db] = adjoints(g!, a!, b!, attrs);
       return [sumTo(da, a!.type.shape), sumTo(db, b!.type.shape)];

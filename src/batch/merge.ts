@@ -7,7 +7,7 @@ import { MERGED } from './encoded.js';
 import { writingTo } from './errors.js';
 import { removeUnfinished } from './files.js';
 import { type Entry, toLines } from './index-lines.js';
-import { createMoments, statisticsOf } from './moments.js';
+import { type Moments, mergeMoments, statisticsOf } from './moments.js';
 import { operations } from './operations.js';
 import {
   addCounts,
@@ -144,12 +144,14 @@ const linked = (from: string, to: string): Promise<void> =>
 
 /** Mean and covariance of the features, averaged over their places. */
 async function momentsOf(shards: readonly Whole[]): Promise<Uint8Array> {
-  const { row, model } = shards[0]!.plan;
-  const moments = createMoments(row);
-  for (const { folder } of shards) moments.merge(readSums(await readFile(join(folder, SUMS))));
-  const all = moments.finish();
-  const { mean, covariance } = statisticsOf(all);
-  const { channels, images, outside } = all;
+  const { model } = shards[0]!.plan;
+  let all: Moments | undefined;
+  for (const { folder } of shards) {
+    const sums = readSums(await readFile(join(folder, SUMS)));
+    all = all ? mergeMoments(all, sums) : sums;
+  }
+  const { mean, covariance } = statisticsOf(all!);
+  const { channels, images, outside } = all!;
   return writeDoubles(
     { mean: { shape: [channels], data: mean }, covariance: { shape: [channels, channels], data: covariance } },
     { model, images: String(images), outside: String(outside) },

@@ -51,7 +51,7 @@ const encode: Operation = {
   row: ({ features }) => features.shape,
   async run(input, { engine, manifest, moments }) {
     const { features } = await engine.run({ model: manifest.name, graph: 'forward', input, outputs: ['features'] });
-    moments?.add(features.data);
+    await moments?.add(features.data);
     return { outcomes: none(input), pieces: [bytesOf(features)] };
   },
 };

@@ -18,7 +18,7 @@ const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
  * belongs to it, where the plans are the same. Folders are not named, so they may be elsewhere on another machine.
  */
 export const Plan = Type.Object({
-  format: Type.Literal(1),
+  format: Type.Literal(2),
   version: Type.String(),
   operation: Type.Enum([...operationNames]),
   model: Type.String(),
@@ -35,7 +35,7 @@ export type Plan = Static<typeof Plan>;
 
 /** The plan of a job. Its members come in a fixed order, so equal plans have equal bytes. */
 export const planOf = (parts: Omit<Plan, 'format' | 'version'>): Plan => ({
-  format: 1,
+  format: 2,
   version,
   operation: parts.operation,
   model: parts.model,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { listedAt, writeMissing } from './files.js';
-import { createMoments, type MomentsBuilder } from './moments.js';
+import { type MomentsBuilder, openMoments } from './moments.js';
 import { operations } from './operations.js';
 import { type PartRecord, readPart, readRows } from './part.js';
 import { type Part, type Plan, partsOf, planHash } from './plan.js';
@@ -20,14 +20,14 @@ export interface Opened {
 
 /** Looks at what is there of a shard, and takes it in. */
 export async function inspect(folder: string, plan: Plan, index: number): Promise<Opened> {
-  const moments = operations[plan.operation].moments ? createMoments(plan.row) : undefined;
+  const moments = operations[plan.operation].moments ? await openMoments(plan.row) : undefined;
   const kept: PartRecord[] = [];
   const missing: Part[] = [];
   for (const part of partsOf(plan, index)) {
     const record = await readPart(folder, plan, part);
     if (record) {
       kept.push(record);
-      moments?.add(floats((await readRows(folder, plan, part, record))!));
+      await moments?.add(floats((await readRows(folder, plan, part, record))!));
     } else missing.push(part);
   }
   return { folder, plan, kept, missing, moments };
@@ -44,7 +44,7 @@ export async function finish({ folder, plan, moments }: Opened, parts: readonly 
   };
   if (moments) {
     const path = join(folder, SUMS);
-    await writeMissing(path, writeSums(moments.finish()));
+    await writeMissing(path, writeSums(await moments.finish()));
     record.sums = (await listedAt(path))!;
   }
   await writeMissing(shardRecordFile(folder), Buffer.from(`${JSON.stringify(record)}\n`));

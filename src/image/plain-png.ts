@@ -79,38 +79,41 @@ function inflated(compressed: Uint8Array, length: number): Uint8Array | undefine
 
 /** Undoes the filters of the lines, each of which begins with the number of its own; section 9.2. */
 function unfiltered(lines: Uint8Array, stride: number, height: number, channels: number): Uint8Array | undefined {
-  const out = new Uint8Array(height * stride);
-  let above = new Uint8Array(stride);
-  for (let y = 0; y < height; y++) {
-    const from = y * (stride + 1) + 1;
-    const line = out.subarray(y * stride, (y + 1) * stride);
-    line.set(lines.subarray(from, from + stride));
-    const undo = filters[lines[from - 1]!];
+  // What is above the first line and to the left of the first pixel counts as zero.
+  const out = new Uint8Array((height + 1) * stride);
+  for (let y = 0, from = 0; y < height; y++, from += stride + 1) {
+    const at = (y + 1) * stride;
+    for (let x = 0; x < stride; x++) out[at + x] = lines[from + 1 + x]!;
+    const undo = filters[lines[from]!];
     if (!undo) return undefined;
-    undo(line, above, channels);
-    above = line;
+    undo(out, at, stride, channels);
   }
-  return out;
+  return out.subarray(stride);
 }
 
-/** Undoes a filter in place; `above` is the line before, as it is seen. */
-type Undo = (line: Uint8Array, above: Uint8Array, channels: number) => void;
+/** Undoes in place the filter of the line that begins at `at`; the line before is as it is seen. */
+type Undo = (out: Uint8Array, at: number, stride: number, channels: number) => void;
 
 const filters: readonly Undo[] = [
   () => undefined,
-  (line, _, channels) => {
-    for (let x = channels; x < line.length; x++) line[x]! += line[x - channels]!;
+  (out, at, stride, channels) => {
+    for (let i = at + channels; i < at + stride; i++) out[i]! += out[i - channels]!;
   },
-  (line, above) => {
-    for (let x = 0; x < line.length; x++) line[x]! += above[x]!;
+  (out, at, stride) => {
+    for (let i = at; i < at + stride; i++) out[i]! += out[i - stride]!;
   },
-  (line, above, channels) => {
-    for (let x = 0; x < line.length; x++) line[x]! += ((x < channels ? 0 : line[x - channels]!) + above[x]!) >> 1;
+  (out, at, stride, channels) => {
+    for (let i = at; i < at + stride; i++) {
+      const left = i < at + channels ? 0 : out[i - channels]!;
+      out[i]! += (left + out[i - stride]!) >> 1;
+    }
   },
-  (line, above, channels) => {
-    for (let x = 0; x < line.length; x++) {
-      const first = x < channels;
-      line[x]! += paeth(first ? 0 : line[x - channels]!, above[x]!, first ? 0 : above[x - channels]!);
+  (out, at, stride, channels) => {
+    for (let i = at; i < at + stride; i++) {
+      const first = i < at + channels;
+      const left = first ? 0 : out[i - channels]!;
+      const corner = first ? 0 : out[i - stride - channels]!;
+      out[i]! += paeth(left, out[i - stride]!, corner);
     }
   },
 ];

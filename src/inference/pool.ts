@@ -5,7 +5,7 @@ import { deferred } from './deferred.js';
 import type { Loss, Member, Place } from './member.js';
 import { batchOf, type Job, settle, split, tell, type Waiter } from './parts.js';
 import type { GraphName, OutputName, Outputs, Report, RoundTrip } from './protocol.js';
-import { stack } from './rows.js';
+import { joined } from './rows.js';
 
 /**
  * Runs a job and gives the outputs asked for, a row an image.
@@ -169,8 +169,8 @@ export function createPool(settings: PoolSettings, observer: Observer = {}): Poo
     dispatch();
     try {
       const parts = await Promise.all(results);
-      const joined = job.outputs.map((name) => [name, stack(parts.map((p) => p[name]))]);
-      return Object.fromEntries(joined) as unknown as Pick<Outputs, O>;
+      const outputs = job.outputs.map((name) => [name, joined(parts.map((p) => p[name]))]);
+      return Object.fromEntries(outputs) as unknown as Pick<Outputs, O>;
     } finally {
       forget?.();
       waiters.forEach(batcher.cancel);
