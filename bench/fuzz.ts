@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, open, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { seeded } from '../export/random.js';
+import { positive, whole } from '../src/commands/numbers.js';
 import { type Case, makeCase, type Seeds } from './fuzz/cases.js';
 import { exchange, type Reply } from './fuzz/http.js';
 import { featureSeeds, imageSeeds } from './fuzz/seeds.js';
 import { inferenceRequests } from './inference.js';
-import { wholeNumber } from './numbers.js';
 import { type Server, startServer } from './server.js';
 import { createCounts } from './table.js';
 
@@ -28,16 +28,16 @@ const HANG_MS = 30_000;
 /** When a client whose request may be incomplete says that no more will come. */
 const END_MS = 300;
 
-const { values } = parseArgs({
-  options: {
-    count: { type: 'string', default: '20000' },
-    seed: { type: 'string', default: '1' },
-    minutes: { type: 'string', default: '20' },
-    keep: { type: 'string' },
-  },
-});
-const [count, seed, minutes] = (['count', 'seed', 'minutes'] as const).map((name) => wholeNumber(name, values[name]!));
-const keep = values.keep ?? (await mkdtemp(join(tmpdir(), 'irevnet-fuzz-')));
+const options = new Command('fuzz')
+  .description('Sends requests that are wrong in every way to a service of its own on this machine; ends in a table.')
+  .option('--count <n>', 'requests', whole(1), 20_000)
+  .option('--seed <n>', 'what they are drawn by', whole(0), 1)
+  .option('--minutes <n>', 'when to stop at the latest', positive, 20)
+  .option('--keep <folder>', 'where requests go that found something (default: a new folder)')
+  .parse()
+  .opts<{ count: number; seed: number; minutes: number; keep?: string }>();
+const { count, seed, minutes } = options;
+const keep = options.keep ?? (await mkdtemp(join(tmpdir(), 'irevnet-fuzz-')));
 await mkdir(keep, { recursive: true });
 const log = await open(join(keep, 'service.log'), 'w');
 const server = await startServer(['--timeout', `${TIMEOUT}`, '--log-level', 'error'], log.fd);
@@ -52,11 +52,11 @@ server.ended.then(() => {
 try {
   const inference = await inferenceRequests(server.base, 'fashion-mnist');
   const seeds: Seeds = { images: await imageSeeds(), features: featureSeeds(), inference };
-  const deadline = performance.now() + minutes! * 60_000;
-  const warm = Math.min(WARM_UP, Math.ceil(count! / 4));
+  const deadline = performance.now() + minutes * 60_000;
+  const warm = Math.min(WARM_UP, Math.ceil(count / 4));
   await sendAll(seeds, 0, warm, deadline);
   const before = alive ? await rested(server) : 0;
-  const sent = warm + (await sendAll(seeds, warm, count!, deadline));
+  const sent = warm + (await sendAll(seeds, warm, count, deadline));
   const after = alive ? await rested(server) : 0;
   if (after > GROWTH * before) findings.push(`the memory grew from ${megabytes(before)} to ${megabytes(after)}`);
   const memory = `${megabytes(before)} after ${warm} requests, ${megabytes(after)} in the end`;
@@ -76,7 +76,7 @@ async function sendAll(seeds: Seeds, from: number, to: number, deadline: number)
   const client = async () => {
     while (alive && next < to && performance.now() < deadline) {
       const number = next++;
-      const made = makeCase(seeded(seed!, number), seeds);
+      const made = makeCase(seeded(seed, number), seeds);
       const reply = await exchange(server.port, made.bytes, { endMs: made.whole ? HANG_MS : END_MS, limitMs: HANG_MS });
       counts.add(made.kind, String(reply.status ?? 'closed'));
       // That a process has ended is known a little later than that its connections have.

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, Option } from 'commander';
 import { configurations } from '../export/architectures/configurations.js';
 import { buildNetwork, withGrid } from '../export/architectures/index.js';
 import { readModelFolder } from '../export/model/folder.js';
@@ -14,6 +14,7 @@ import { seeded } from '../export/random.js';
 import { CPU, type Device, openSession, type Provider, type Session } from '../export/runtime.js';
 import { type Tensor, tensor } from '../export/tensor.js';
 import { initialise } from '../export/train/initialise.js';
+import { whole } from '../src/commands/numbers.js';
 import { batchSizes } from '../src/inference/batch-sizes.js';
 import { padded } from '../src/inference/buckets.js';
 import { chooseProvider, runConvolution } from '../src/inference/provider.js';
@@ -28,23 +29,26 @@ import { BATCH, ownSteps } from './training-step.js';
 /** How far logits may be from the CPU's, relatively. */
 const TOLERANCE = 1e-3;
 const ROUNDS = 20;
+const BATCHES = [1, 8, 64];
 
-const { values } = parseArgs({
-  options: {
-    provider: { type: 'string', default: 'cuda' },
-    device: { type: 'string', default: '0' },
-    model: { type: 'string', multiple: true, default: ['fashion-mnist', 'irevnet-b'] },
-    batch: { type: 'string', multiple: true, default: ['1', '8', '64'] },
-    images: { type: 'string', default: '256' },
-  },
-});
-if (values.provider !== 'cuda' && values.provider !== 'cpu') {
-  process.stderr.write(`--provider is ${values.provider}; expected cuda or cpu\n`);
-  process.exit(2);
-}
-const provider: Provider = values.provider;
-const device: Device = { provider, id: Number(values.device) };
-const [batches, count] = [values.batch.map(Number), Number(values.images)];
+const options = new Command('gpu-check')
+  .description(
+    'Says as JSON lines what holds on a GPU and how fast it is; where there is none it says so and ends well.',
+  )
+  .addOption(new Option('--provider <name>', 'what runs the graphs').choices(['cuda', 'cpu']).default('cuda'))
+  .option('--device <n>', 'the number of the GPU', whole(0), 0)
+  .addOption(
+    new Option('--model <names...>', 'the shipped model, and networks with random weights')
+      .choices(Object.keys(configurations))
+      .default(['fashion-mnist', 'irevnet-b']),
+  )
+  .option('--batch <sizes...>', 'images in a batch', (text, sizes: number[]) => [...sizes, whole(1)(text)], [])
+  .option('--images <n>', 'images that are encoded and decoded', whole(1), 256)
+  .parse()
+  .opts<{ provider: Provider; device: number; model: string[]; batch: number[]; images: number }>();
+const { provider, images: count } = options;
+const device: Device = { provider, id: options.device };
+const batches = options.batch.length > 0 ? options.batch : BATCHES;
 const threads = availableParallelism();
 const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
@@ -176,7 +180,7 @@ if (found !== provider) {
   await runConvolution({ device, threads });
   print({ check: 'provider', provider, device: device.id, ok: true });
   let ok = true;
-  for (const model of values.model) {
+  for (const model of options.model) {
     if (model === 'fashion-mnist') ok = (await checkModel(packagePath('onnx', model), count)) && ok;
     else {
       const made = withFolder<object>(async function* (folder) {

@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { Argument, Command, Option } from 'commander';
+import { positive } from '../src/commands/numbers.js';
 import { backends } from './backends.js';
 import { batch } from './batch.js';
 import { batchKilled } from './batch-killed.js';
@@ -31,28 +32,17 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   backends,
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { seconds: { type: 'string' }, model: { type: 'string' }, compare: { type: 'boolean' } },
-});
-const { model } = values;
-const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
-const wanted = values.compare ? ['compare'] : positionals;
-
-const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name));
-const wrong = [
-  unknown.length > 0 && `no benchmark ${unknown.join(', ')}; there are: ${Object.keys(benchmarks).join(', ')}`,
-  model !== undefined && !subjects.includes(model) && `no model ${model}; there are: ${subjects.join(', ')}`,
-  seconds !== undefined && !(seconds > 0) && `--seconds is ${values.seconds}; expected a number above 0`,
-].filter((message) => message !== false);
-
-if (wrong.length > 0) {
-  process.stderr.write(`${wrong.join('\n')}\n`);
-  process.exitCode = 2;
-} else {
-  for (const name of wanted.length > 0 ? wanted : Object.keys(benchmarks)) {
-    for await (const line of benchmarks[name]!({ seconds, model })) {
-      process.stdout.write(`${JSON.stringify({ benchmark: name, ...line })}\n`);
-    }
+const program = new Command('bench')
+  .description('Measures; prints JSON lines. Speed is told as a ratio against a baseline of the same run.')
+  .addArgument(new Argument('[names...]', 'all, when none is named').choices(Object.keys(benchmarks)))
+  .option('--seconds <n>', 'how long each measurement takes, where a benchmark leaves that open', positive)
+  .addOption(new Option('--model <name>', 'only with this model').choices(subjects))
+  .option('--compare', 'the benchmark of this name: beside a FastAPI and PyTorch server')
+  .parse();
+const { compare: compared, ...choice } = program.opts<Choice & { compare?: true }>();
+const wanted = compared ? ['compare'] : program.args;
+for (const name of wanted.length > 0 ? wanted : Object.keys(benchmarks)) {
+  for await (const line of benchmarks[name]!(choice)) {
+    process.stdout.write(`${JSON.stringify({ benchmark: name, ...line })}\n`);
   }
 }

@@ -33,7 +33,11 @@ export const startServer = (flags: readonly string[] = [], output: Output = 'ign
     output,
   );
 
-/** Starts a program on a free port and waits until its /readyz says yes. @throws Error when it ends before */
+/**
+ * Starts a program on a free port and waits until its /readyz says yes. Our own run as in their container, others as they do
+ * without us.
+ * @throws Error when it ends before
+ */
 export async function startProcess(
   command: string,
   args: (port: number) => readonly string[],
@@ -42,7 +46,7 @@ export async function startProcess(
   const port = await freePort();
   const child = spawn(command, args(port), {
     stdio: ['ignore', output, 'inherit'],
-    env: { ...environment, ...process.env },
+    env: { ...(command === process.execPath && environment), ...process.env },
   });
   await once(child, 'spawn');
   const base = `http://127.0.0.1:${port}`;

@@ -1,11 +1,11 @@
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { Pool } from 'undici';
 import { packagePath } from '../export/package.js';
 import { seeded } from '../export/random.js';
+import { positive, whole } from '../src/commands/numbers.js';
 import { inferenceRequests } from './inference.js';
-import { above0, wholeNumber } from './numbers.js';
 import { fashionImages } from './pictures.js';
 import { startServer } from './server.js';
 import { drawKind, kinds, known, type Surroundings } from './soak/kinds.js';
@@ -28,16 +28,17 @@ interface Sample {
   readonly answered: number;
 }
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '30' },
-    seed: { type: 'string', default: '1' },
-    log: { type: 'string' },
-  },
-});
-const minutes = above0('minutes', values.minutes!);
-const seed = wholeNumber('seed', values.seed!);
-const log = values.log === undefined ? undefined : await open(values.log, 'w');
+const options = new Command('soak')
+  .description(
+    'Mixed load, abuse included, on a service of its own on this machine; ends in a table and the slope of its memory.',
+  )
+  .option('--minutes <n>', 'how long', positive, 30)
+  .option('--seed <n>', 'what requests are drawn by', whole(0), 1)
+  .option('--log <file>', 'where the samples of each second go')
+  .parse()
+  .opts<{ minutes: number; seed: number; log?: string }>();
+const { minutes, seed } = options;
+const log = options.log === undefined ? undefined : await open(options.log, 'w');
 const counts = createCounts();
 const unexpected: string[] = [];
 const samples: Sample[] = [];
