@@ -13,6 +13,7 @@ import { installKeys, readKeys } from './plugins/keys.js';
 import { installLog, requestIdOf } from './plugins/log.js';
 import { installMetrics } from './plugins/metrics.js';
 import { installProblems, onError } from './plugins/problems.js';
+import { installQuiet } from './plugins/quiet.js';
 import { installRateLimit } from './plugins/rate-limit.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
 import { installServerTiming } from './plugins/server-timing.js';
@@ -82,6 +83,7 @@ export async function buildApp(
   await installTracing(app, config.otlpEndpoint);
   installLog(app);
   installMetrics(app, metrics);
+  installQuiet(app);
   installServerTiming(app);
   installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
