@@ -30,6 +30,7 @@ import { BATCH, ownSteps } from './training-step.js';
 const TOLERANCE = 1e-3;
 const ROUNDS = 20;
 const BATCHES = [1, 8, 64];
+const atLeastOne = (text: string, sizes: number[] = []) => [...sizes, whole(1)(text)];
 
 const options = new Command('gpu-check')
   .description(
@@ -42,13 +43,12 @@ const options = new Command('gpu-check')
       .choices(Object.keys(configurations))
       .default(['fashion-mnist', 'irevnet-b']),
   )
-  .option('--batch <sizes...>', 'images in a batch', (text, sizes: number[]) => [...sizes, whole(1)(text)], [])
+  .option('--batch <sizes...>', `images in a batch (default: ${BATCHES.join(' ')})`, atLeastOne)
   .option('--images <n>', 'images that are encoded and decoded', whole(1), 256)
   .parse()
-  .opts<{ provider: Provider; device: number; model: string[]; batch: number[]; images: number }>();
-const { provider, images: count } = options;
+  .opts<{ provider: Provider; device: number; model: string[]; batch?: number[]; images: number }>();
+const { provider, images: count, batch: batches = BATCHES } = options;
 const device: Device = { provider, id: options.device };
-const batches = options.batch.length > 0 ? options.batch : BATCHES;
 const threads = availableParallelism();
 const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
 

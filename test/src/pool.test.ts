@@ -11,7 +11,7 @@ import { createBatcher } from '../../src/inference/batcher.js';
 import { type Engine, type EngineOptions, openEngine } from '../../src/inference/engine.js';
 import type { Place } from '../../src/inference/member.js';
 import { createPool, type Observer } from '../../src/inference/pool.js';
-import { rows } from '../../src/inference/rows.js';
+import { joined, rows } from '../../src/inference/rows.js';
 import { Canceller, type Work } from '../../src/work.js';
 import { mortal } from '../helpers/mortal.js';
 
@@ -121,6 +121,17 @@ const noise = (count: number, seed: number): Tensor<'uint8'> => {
 
 const encode = (engine: Engine, input: Tensor, work?: Work) =>
   engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], work });
+
+t.test('rows that lie one after the other are joined where they are, others in a copy', async (t) => {
+  const whole = tensor('float32', [4, 2], [9, 9, 1, 2, 3, 4, 5, 6]);
+  const [b, c, d] = [1, 2, 3].map((i) => rows(whole, i, i + 1)) as [typeof whole, typeof whole, typeof whole];
+  const inPlace = joined([b, c, d]);
+  t.same([inPlace.dims, ...inPlace.data], [[3, 2], 1, 2, 3, 4, 5, 6]);
+  t.equal(inPlace.data.buffer, whole.data.buffer);
+  const copied = joined([d, b]);
+  t.same([copied.dims, ...copied.data], [[2, 2], 5, 6, 1, 2]);
+  t.not(copied.data.buffer, whole.data.buffer);
+});
 
 t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => {
   const engine = await open(t, { workers: 2, maxBatch: 3 });
