@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import { type Deferred, deferred } from '../deferred.js';
 import { ExitError } from '../exit-codes.js';
-import { type Deferred, deferred } from './deferred.js';
 import { pauseAfter } from './pause.js';
 import { type Batch, type Order, type Report, type RoundTrip, STOP, type WorkerSettings } from './protocol.js';
 

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../export/tensor.js';
+import { deferred } from '../deferred.js';
 import type { Work } from '../work.js';
 import type { Waiting } from './batcher.js';
-import { deferred } from './deferred.js';
 import type { Batch, GraphName, OutputName, Outputs } from './protocol.js';
 import { owned, rows, stack } from './rows.js';
 

@@ -1,7 +1,7 @@
+import { deferred } from '../deferred.js';
 import { Problem } from '../errors.js';
 import { throwIfCancelled } from '../work.js';
 import { createBatcher } from './batcher.js';
-import { deferred } from './deferred.js';
 import type { Loss, Member, Place } from './member.js';
 import { batchOf, type Job, settle, split, tell, type Waiter } from './parts.js';
 import type { GraphName, OutputName, Outputs, Report, RoundTrip } from './protocol.js';

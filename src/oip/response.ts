@@ -1,7 +1,7 @@
 import type { Chunks } from '../../export/files.js';
 import { bytesOf } from '../../export/tensor.js';
 import type { OutputName, Outputs } from '../inference/protocol.js';
-import { toJson } from '../tensor/json.js';
+import { jsonBytes, toJson } from '../tensor/json.js';
 import { elements } from './elements.js';
 import { malformed } from './expect.js';
 import { type Served, VERSION } from './models.js';
@@ -9,9 +9,9 @@ import type { InferRequest } from './request.js';
 import type { InferResponse } from './schemas.js';
 import type { Wanted } from './wanted.js';
 
-/** An answer: what becomes JSON, and the tensors that follow it as they lie in memory. */
+/** An answer: its JSON, and the tensors that follow it as they lie in memory. */
 export interface Answer {
-  readonly head: InferResponse;
+  readonly head: Buffer;
   readonly tail: Chunks;
 }
 
@@ -22,13 +22,14 @@ export function writeInferResponse(
   results: Partial<Outputs>,
 ): Answer {
   const outputs = wanted.map((output) => ({ result: results[output.tensor.name]!, ...output }));
+  const head: InferResponse = {
+    model_name: name,
+    model_version: VERSION,
+    ...(id !== undefined && { id }),
+    outputs: outputs.map(({ result, ...output }) => describe(output, result)),
+  };
   return {
-    head: {
-      model_name: name,
-      model_version: VERSION,
-      ...(id !== undefined && { id }),
-      outputs: outputs.map(({ result, ...output }) => describe(output, result)),
-    },
+    head: jsonBytes(head),
     tail: outputs.filter(({ binary }) => binary).map(({ result }) => bytesOf(result)),
   };
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
+import { deferred } from '../deferred.js';
 import { Problem, type ProblemCode } from '../errors.js';
 import { readBody } from './bodies.js';
 
@@ -38,23 +38,27 @@ export async function readParts(request: FastifyRequest, maxParts: number): Prom
   if (!BOUNDARY.test(request.headers['content-type'] ?? '')) {
     throw malformed('its Content-Type has no boundary of 1 to 70 characters');
   }
-  const over = new AbortController();
-  const late = sleep(PATIENCE, undefined, { signal: over.signal }).then(() => {
-    throw malformed('it does not come to its end');
-  });
+  const { promise: late, reject } = deferred<never>();
+  const timer = setTimeout(() => reject(malformed('it does not come to its end')), PATIENCE);
   try {
     const parts = await Promise.race([collect(overMemory(request, body), maxParts), late]);
     if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
     return parts;
   } finally {
-    late.catch(() => undefined);
-    over.abort();
+    clearTimeout(timer);
   }
 }
 
-/** The request as the parser sees it, with a body that has come already. */
-const overMemory = (request: FastifyRequest, body: Buffer): FastifyRequest =>
-  Object.create(request, { raw: { value: Object.assign(Readable.from([body]), { headers: request.raw.headers }) } });
+/**
+ * The request as the parser sees it, with a body that has come already. (It is a copy: an object that inherits from the
+ * request would make it a prototype, which V8 keeps, with its body, until the next full collection of garbage.)
+ */
+function overMemory(request: FastifyRequest, body: Buffer): FastifyRequest {
+  const raw = Object.assign(new Readable({ read: () => undefined }), { headers: request.raw.headers });
+  raw.push(body);
+  raw.push(null);
+  return Object.assign(Object.create(Object.getPrototypeOf(request)), request, { raw });
+}
 
 const malformed = (what: string): Problem => new Problem('multipart-malformed', `the form cannot be read: ${what}`);
 

@@ -3,8 +3,9 @@ import type { FastifyReply } from 'fastify';
 import type { Chunks } from '../../export/files.js';
 import type { Tensor } from '../../export/tensor.js';
 import { type Format, isBytes, mediaTypes, type Written } from '../operations/formats.js';
+import { jsonBytes } from '../tensor/json.js';
 
-/** Sends a result in its format, with the model and the shape of what was computed in headers. Bytes are not copied. */
+/** Sends a result in its format, with the model and the shape of what was computed in headers. */
 export async function sendAs(
   reply: FastifyReply,
   format: Format,
@@ -12,13 +13,20 @@ export async function sendAs(
   { dims }: Tensor,
   write: () => Written | Promise<Written>,
 ): Promise<FastifyReply> {
-  const written = await reply.request.work.timeline.time('encode', write);
+  const chunks = await reply.request.work.timeline.time('encode', async () => chunksOf(await write()));
   reply.headers({ 'irevnet-model': model, 'irevnet-shape': dims.join(','), vary: 'accept' }).type(mediaTypes[format]);
-  return isBytes(written) ? sendChunks(reply, written) : reply.send(written);
+  return sendChunks(reply, chunks);
 }
 
-/** Sends bytes that lie in pieces, without a copy. */
+const chunksOf = (written: Written): Chunks => (isBytes(written) ? written : [jsonBytes(written)]);
+
+/** Bytes up to which pieces are put together: that takes less than a stream of them. */
+const SMALL = 2 ** 16;
+
+/** Sends bytes that lie in pieces; many of them without a copy. */
 export function sendChunks(reply: FastifyReply, chunks: Chunks): FastifyReply {
   const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+  if (chunks.length === 1) return reply.send(chunks[0]);
+  if (length <= SMALL) return reply.send(Buffer.concat(chunks));
   return reply.header('content-length', length).send(Readable.from(chunks));
 }

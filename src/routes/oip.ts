@@ -113,8 +113,7 @@ function bodyOf(request: FastifyRequest): Uint8Array {
 
 /** The JSON, and the tensors after it as they lie in memory. */
 function send(reply: FastifyReply, { head, tail }: Answer): FastifyReply {
-  if (tail.length === 0) return reply.send(head);
-  const json = Buffer.from(JSON.stringify(head));
-  reply.header(JSON_LENGTH, json.length).type('application/octet-stream');
-  return sendChunks(reply, [json, ...tail]);
+  if (tail.length === 0) return sendChunks(reply.type('application/json'), [head]);
+  reply.header(JSON_LENGTH, head.length).type('application/octet-stream');
+  return sendChunks(reply, [head, ...tail]);
 }

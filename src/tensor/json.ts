@@ -22,8 +22,16 @@ export interface JsonTensor {
  */
 export function toJson({ dims, data }: Tensor<'float32'> | Tensor<'uint8'>): JsonTensor {
   checkNumbers(data.length);
-  return { shape: [...dims], data: Array.from(data) };
+  const numbers = new Array<number>(data.length);
+  for (let i = 0; i < numbers.length; i++) numbers[i] = data[i]!;
+  return { shape: [...dims], data: numbers };
 }
+
+/**
+ * The bytes of a JSON text. (For many numbers this is two to three times as fast as what the framework makes of a schema,
+ * which puts a text together piece by piece.)
+ */
+export const jsonBytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
 /** Refuses more numbers than one JSON text may have. @throws Problem json-too-large */
 export function checkNumbers(numbers: number): void {
@@ -70,7 +78,7 @@ export function readJson(bytes: Uint8Array): Tensor<'float32'> {
       `shape [${shape}] takes ${sizeOf(shape)} numbers, but "data" holds ${data.length}`,
     );
   }
-  return { type: 'float32', dims: shape, data: Float32Array.from(data as number[]) };
+  return { type: 'float32', dims: shape, data: new Float32Array(data as number[]) };
 }
 
 function parsed(bytes: Uint8Array): unknown {
