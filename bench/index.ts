@@ -12,6 +12,7 @@ import { recovery } from './recovery.js';
 import { service } from './service.js';
 import { slowClients } from './slow-clients.js';
 import { type Choice, subjects } from './subjects.js';
+import { survivors } from './survivors.js';
 import { throughput } from './throughput.js';
 import { trainingStep } from './training-step.js';
 
@@ -27,6 +28,7 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   overload,
   recovery,
   'slow-clients': slowClients,
+  survivors,
   batch,
   'batch-killed': batchKilled,
   backends,

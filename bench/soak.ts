@@ -1,14 +1,11 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { Pool } from 'undici';
-import { packagePath } from '../export/package.js';
 import { seeded } from '../export/random.js';
 import { positive, whole } from '../src/commands/numbers.js';
-import { inferenceRequests } from './inference.js';
-import { fashionImages } from './pictures.js';
 import { startServer } from './server.js';
-import { drawKind, kinds, known, type Surroundings } from './soak/kinds.js';
+import { openSurroundings } from './soak/around.js';
+import { drawKind, kinds } from './soak/kinds.js';
 import { rounded, trend } from './statistics.js';
 import { createCounts } from './table.js';
 
@@ -49,20 +46,13 @@ let alive = true;
 server.ended.then(() => {
   alive = false;
 });
-const pool = new Pool(server.base, { connections: CAP });
+const around = await openSurroundings(server, CAP);
 try {
-  const around: Surroundings = {
-    pool,
-    port: server.port,
-    images: await known(pool, await fashionImages()),
-    photograph: await readFile(packagePath('test', 'data', 'images', 'boot-on-white.jpg')),
-    inference: await inferenceRequests(server.base, 'fashion-mnist'),
-  };
   const start = performance.now();
   const end = start + minutes * 60_000;
-  await Promise.all([sendUntil(end, around), sampleUntil(start, end)]);
+  await Promise.all([sendUntil(end), sampleUntil(start, end)]);
 } finally {
-  await pool.destroy();
+  await around.pool.destroy();
   const code = await server.stop();
   if (code !== 0) unexpected.push(`the service ended with ${code}`);
   await log?.close();
@@ -73,7 +63,7 @@ process.stdout.write(`${memory()}\n`);
 process.exitCode = unexpected.length === 0 ? 0 : 1;
 
 /** Sends requests at fixed times, each of a kind that is drawn. */
-async function sendUntil(end: number, around: Surroundings): Promise<void> {
+async function sendUntil(end: number): Promise<void> {
   const under = new Set<Promise<void>>();
   const start = performance.now();
   for (let number = 0; alive; number++) {
@@ -81,13 +71,13 @@ async function sendUntil(end: number, around: Surroundings): Promise<void> {
     if (due >= end) break;
     await sleep(Math.max(0, due - performance.now()));
     if (under.size >= CAP) await Promise.race(under);
-    const task = sendOne(number, around).finally(() => under.delete(task));
+    const task = sendOne(number).finally(() => under.delete(task));
     under.add(task);
   }
   await Promise.all(under);
 }
 
-async function sendOne(number: number, around: Surroundings): Promise<void> {
+async function sendOne(number: number): Promise<void> {
   const random = seeded(seed, number);
   const kind = drawKind(random);
   const { status, wrong } = await kinds[kind]!.run(around, random).catch((error: Error) => ({
