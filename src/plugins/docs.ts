@@ -19,11 +19,15 @@ const table = problemCodes.map(
 
 const description = `Runs and inverts i-RevNets: image classifiers that throw nothing away.
 
-Errors are problem details (RFC 9457, \`application/problem+json\`) with a stable \`code\`:
+Errors are problem details (RFC 9457, \`application/problem+json\`) with a stable \`code\`.
+
+<details><summary>Every code, its status and what to do</summary>
 
 | code | status | meaning |
 |---|---|---|
 ${table.join('\n')}
+
+</details>
 `;
 
 /** The OpenAPI document, made from the routes' schemas, and a reference to browse at /docs. Needs no network. */
@@ -37,6 +41,12 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'irevnet', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'an API key, where the service has any' },
+        },
+      },
+      security: [{}, { key: [] }],
       tags: [
         { name: 'images', description: 'classify, encode, decode, interpolate' },
         { name: 'models', description: 'what can be served' },
@@ -45,7 +55,12 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
       ],
     },
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { tryItOutEnabled: true }, staticCSP: docsPolicy });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { tryItOutEnabled: true },
+    theme: { title: 'irevnet', css: [{ filename: 'irevnet.css', content: '.topbar { display: none }' }] },
+    staticCSP: docsPolicy,
+  });
 }
 
 const withBody = ({ upload, ...schema }: FastifySchema = {}): FastifySchema =>
