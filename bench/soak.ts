@@ -9,12 +9,13 @@ import { drawKind, kinds } from './soak/kinds.js';
 import { rounded, trend } from './statistics.js';
 import { createCounts } from './table.js';
 
-// Everything that the service does, mixed with everything that clients do wrong, for a long time at a moderate rate: is
-// every answer the right one, and does the memory stay?
+// Everything that the service does, mixed with everything that clients do wrong, for a long time at a steady rate: is every
+// answer the right one, and does the memory stay?
 
-/** Requests a second, and requests under way at most. */
+/** A third of what two cores can do. */
 const RATE = 15;
-const CAP = 64;
+/** Seconds whose requests may be under way at once. */
+const CAP_SECONDS = 4;
 const SAMPLE_MS = 1000;
 /** Unexpected answers that are shown. */
 const SHOWN = 20;
@@ -30,11 +31,13 @@ const options = new Command('soak')
     'Mixed load, abuse included, on a service of its own on this machine; ends in a table and the slope of its memory.',
   )
   .option('--minutes <n>', 'how long', positive, 30)
+  .option('--rate <n>', 'requests a second', positive, RATE)
   .option('--seed <n>', 'what requests are drawn by', whole(0), 1)
   .option('--log <file>', 'where the samples of each second go')
   .parse()
-  .opts<{ minutes: number; seed: number; log?: string }>();
-const { minutes, seed } = options;
+  .opts<{ minutes: number; rate: number; seed: number; log?: string }>();
+const { minutes, rate, seed } = options;
+const cap = Math.ceil(rate * CAP_SECONDS);
 const log = options.log === undefined ? undefined : await open(options.log, 'w');
 const counts = createCounts();
 const unexpected: string[] = [];
@@ -46,7 +49,7 @@ let alive = true;
 server.ended.then(() => {
   alive = false;
 });
-const around = await openSurroundings(server, CAP);
+const around = await openSurroundings(server, cap);
 try {
   const start = performance.now();
   const end = start + minutes * 60_000;
@@ -67,10 +70,10 @@ async function sendUntil(end: number): Promise<void> {
   const under = new Set<Promise<void>>();
   const start = performance.now();
   for (let number = 0; alive; number++) {
-    const due = start + (number * 1000) / RATE;
+    const due = start + (number * 1000) / rate;
     if (due >= end) break;
     await sleep(Math.max(0, due - performance.now()));
-    if (under.size >= CAP) await Promise.race(under);
+    if (under.size >= cap) await Promise.race(under);
     const task = sendOne(number).finally(() => under.delete(task));
     under.add(task);
   }

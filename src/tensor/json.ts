@@ -27,10 +27,7 @@ export function toJson({ dims, data }: Tensor<'float32'> | Tensor<'uint8'>): Jso
   return { shape: [...dims], data: numbers };
 }
 
-/**
- * The bytes of a JSON text. (For many numbers this is two to three times as fast as what the framework makes of a schema,
- * which puts a text together piece by piece.)
- */
+/** The bytes of a JSON text. */
 export const jsonBytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
 /** Refuses more numbers than one JSON text may have. @throws Problem json-too-large */
