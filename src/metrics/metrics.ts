@@ -32,8 +32,10 @@ export interface Present extends Status {
 export interface Metrics {
   /** To be told by the engine. */
   readonly observer: Pick<Required<Observer>, 'batch' | 'lost'>;
-  /** A request has come in; what is given is called once it is over. */
-  begin(): (answered: Answered) => void;
+  /** A request has come in. */
+  begun(): void;
+  /** One that has come in is over. */
+  over(answered: Answered): void;
   rejected(code: ProblemCode): void;
   /** A request was refused before it came in. */
   shed(route: string, status: number, code: ProblemCode): void;
@@ -76,14 +78,12 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       },
       lost: (reason) => restarts.inc({ reason }),
     },
-    begin() {
-      inFlightRequests.inc();
-      return ({ route = NO_ROUTE, method, status, ms, stages }) => {
-        inFlightRequests.dec();
-        requests.inc({ route, method, status });
-        requestSeconds.observe({ route }, ms / 1000);
-        for (const [stage, took] of Object.entries(stages)) stageSeconds.observe({ stage }, took / 1000);
-      };
+    begun: () => inFlightRequests.inc(),
+    over({ route = NO_ROUTE, method, status, ms, stages }) {
+      inFlightRequests.dec();
+      requests.inc({ route, method, status });
+      requestSeconds.observe({ route }, ms / 1000);
+      for (const [stage, took] of Object.entries(stages)) stageSeconds.observe({ stage }, took / 1000);
     },
     rejected: (code) => rejected.inc({ code }),
     shed(route, status, code) {

@@ -31,27 +31,36 @@ export interface PreparedBatch {
 export async function prepareBatch(
   files: readonly Uint8Array[],
   manifest: Manifest,
-  { work, ...options }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
+  options: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
 ): Promise<PreparedBatch> {
+  const { work } = options;
   work?.admit?.(files.length);
+  const prepared = await timed(work, 'decode', () => prepareEach(files, manifest, options));
   const { height, width, channels } = manifest.input;
   const size = height * width * channels;
   const data = new Uint8Array(files.length * size);
-  const prepared: Prepared[] = [];
-  await timed(work, 'decode', async () => {
-    for (const [i, file] of files.entries()) {
-      throwIfCancelled(work);
-      const name = options.names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
-      prepared[i] = await named(name, () => prepareImage(file, manifest, options));
-      data.set(prepared[i].pixels, i * size);
-    }
-  });
+  for (const [i, { pixels }] of prepared.entries()) data.set(pixels, i * size);
   return { pixels: tensor('uint8', [files.length, height, width, channels], data), prepared };
 }
 
-async function named<T>(name: string | undefined, run: () => Promise<T>): Promise<T> {
+async function prepareEach(
+  files: readonly Uint8Array[],
+  manifest: Manifest,
+  { names, work, ...options }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
+): Promise<Prepared[]> {
+  const prepared: Prepared[] = [];
+  for (const [i, file] of files.entries()) {
+    throwIfCancelled(work);
+    const name = names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
+    prepared.push(await named(name, prepareImage(file, manifest, options)));
+  }
+  return prepared;
+}
+
+/** Lets errors tell of which file they are. */
+async function named<T>(name: string | undefined, preparing: Promise<T>): Promise<T> {
   try {
-    return await run();
+    return await preparing;
   } catch (error) {
     if (name === undefined || !(error instanceof Problem)) throw error;
     throw new Problem(error.code, `${name}: ${error.message}`, { cause: error });

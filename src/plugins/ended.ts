@@ -10,25 +10,34 @@ export interface Ended {
   readonly end: number;
 }
 
-type Begun = (request: FastifyRequest) => (ended: Ended) => void;
+/** Follows each request. */
+export interface Follower {
+  /** It has come in. */
+  begun?(request: FastifyRequest): void;
+  /** It is over: answered, or its client has gone. */
+  over(request: FastifyRequest, ended: Ended): void;
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Has a function called for each request, and what that gives once it is over: it is answered, or its client has gone. */
-    eachRequest(begun: Begun): void;
+    /** Has each request from now on followed. */
+    follow(follower: Follower): void;
   }
 }
 
 /** Lets others follow each request to its end, in the order in which they ask. */
 export function installEnded(app: FastifyInstance): void {
-  const followers: Begun[] = [];
-  app.decorate('eachRequest', (begun) => void followers.push(begun));
+  const followers: Follower[] = [];
+  app.decorate('follow', (follower) => void followers.push(follower));
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     const start = performance.now();
-    const waiting = followers.map((begun) => begun(request));
+    for (const follower of followers) follower.begun?.(request);
+    let open = true;
     const close = (status: number) => {
-      const end = performance.now();
-      for (const over of waiting.splice(0)) over({ status, start, end });
+      if (!open) return;
+      open = false;
+      const ended = { status, start, end: performance.now() };
+      for (const follower of followers) follower.over(request, ended);
     };
     reply.raw.once('finish', () => close(reply.statusCode));
     reply.raw.once('close', () => close(CLIENT_CLOSED));

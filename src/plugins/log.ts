@@ -11,20 +11,22 @@ export function requestIdOf({ headers }: { readonly headers: IncomingHttpHeaders
 
 /** One line a request, with where its time went, and its id in the reply. Nothing of a body or a query is written. */
 export function installLog(app: FastifyInstance): void {
-  app.eachRequest((request) => ({ status, start, end }) => {
-    const { failure, method, url, traceId } = request;
-    const stages = stageTimes(request);
-    const line = {
-      method,
-      path: url.split('?')[0]!.slice(0, 200),
-      status,
-      ms: Math.round((end - start) * 10) / 10,
-      ...(stages && { stages }),
-      ...(failure && { code: failure.code }),
-      ...(traceId && { trace_id: traceId }),
-    };
-    if (failure?.error) request.log.error({ ...line, err: failure.error }, 'request');
-    else request.log.info(line, 'request');
+  app.follow({
+    over(request, { status, start, end }) {
+      const { failure, method, url, traceId } = request;
+      const stages = stageTimes(request);
+      const line = {
+        method,
+        path: url.split('?')[0]!.slice(0, 200),
+        status,
+        ms: Math.round((end - start) * 10) / 10,
+        ...(stages && { stages }),
+        ...(failure && { code: failure.code }),
+        ...(traceId && { trace_id: traceId }),
+      };
+      if (failure?.error) request.log.error({ ...line, err: failure.error }, 'request');
+      else request.log.info(line, 'request');
+    },
   });
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     reply.header('x-request-id', request.id);

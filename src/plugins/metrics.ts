@@ -11,13 +11,12 @@ declare module 'fastify' {
 /** Counts every request. */
 export function installMetrics(app: FastifyInstance, metrics: Metrics): void {
   app.decorate('metrics', metrics);
-  app.eachRequest((request) => {
-    const counted = metrics.begin();
-    return ({ status, start, end }) => {
-      const { method, routeOptions, work, failure } = request;
+  app.follow({
+    begun: () => metrics.begun(),
+    over({ method, routeOptions, work, failure }, { status, start, end }) {
       const stages = work ? durations(work.timeline) : {};
-      counted({ route: routeOptions.url, method, status, ms: end - start, stages });
+      metrics.over({ route: routeOptions.url, method, status, ms: end - start, stages });
       if (failure) metrics.rejected(failure.code);
-    };
+    },
   });
 }

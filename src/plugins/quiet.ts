@@ -17,8 +17,10 @@ export function installQuiet(app: FastifyInstance, seconds = QUIET, collect = fu
     [worked, kept] = [false, worked];
   }, seconds * 1000).unref();
   // Those who ask how it is do not keep it from resting.
-  app.eachRequest(({ method }) => () => {
-    worked ||= method !== 'GET';
+  app.follow({
+    over({ method }) {
+      worked ||= method !== 'GET';
+    },
   });
   app.addHook('onClose', async () => clearInterval(timer));
 }

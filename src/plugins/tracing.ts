@@ -21,13 +21,15 @@ export async function installTracing(app: FastifyInstance, endpoint: string): Pr
   }
   const { openTracing } = await import('../tracing.js');
   const tracing = openTracing(endpoint, (err) => app.log.warn({ err, endpoint }, 'traces are lost'));
-  app.eachRequest((request) => ({ status, start, end }) => {
-    const { method, routeOptions, url, protocol: scheme, headers, failure, work } = request;
-    const path = url.split('?')[0]!;
-    const stages = work?.timeline.spans ?? [];
-    const { url: route } = routeOptions;
-    const code = failure?.code;
-    request.traceId = tracing.record({ method, route, path, scheme, status, code, headers, start, end, stages });
+  app.follow({
+    over(request, { status, start, end }) {
+      const { method, routeOptions, url, protocol: scheme, headers, failure, work } = request;
+      const path = url.split('?')[0]!;
+      const stages = work?.timeline.spans ?? [];
+      const { url: route } = routeOptions;
+      const code = failure?.code;
+      request.traceId = tracing.record({ method, route, path, scheme, status, code, headers, start, end, stages });
+    },
   });
   app.addHook('onClose', () => tracing.close());
 }
