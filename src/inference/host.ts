@@ -8,7 +8,7 @@ import { plainSizes, selfTest } from './self-test.js';
 /** A graph that is open, here or elsewhere. */
 export type Opened = Pick<Session, 'run' | 'release'>;
 
-/** Opens a graph and runs it once, so that the first request finds memory taken and kernels chosen. */
+/** Opens a graph and runs it once, so that requests find memory taken and kernels chosen. */
 export type Open = (source: ModelSource, graph: GraphName) => Promise<Opened>;
 
 /** What a host tells of what it does. */

@@ -13,10 +13,11 @@ export const openLocal: OpenBackend = async (config, models, { spawn }) => {
   const { provider, because } = await chooseProvider(config.executionProvider, ids);
   const { limits, buckets } = batchSizes(config, models, provider);
   const { workers, threads } = provider === 'cpu' ? arrange(config, models) : arrangeOnGpus(config, ids.length);
+  const settings = { models, preload: config.preload, buckets, limits, threads };
   const place =
     (device: Device): Place =>
     (to) =>
-      createMember({ models, preload: config.preload, buckets, threads, device }, config.hangTimeout, spawn, to);
+      createMember({ ...settings, device }, config.hangTimeout, spawn, to);
   return {
     kind: provider,
     devices: provider === 'cpu' ? [''] : ids.map(String),

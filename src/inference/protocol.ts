@@ -38,6 +38,8 @@ export interface HostSettings {
 }
 
 export interface WorkerSettings extends HostSettings {
+  /** Images in the largest batch of a model, by its name. */
+  readonly limits: ReadonlyMap<string, number>;
   readonly threads: number;
   readonly device: Device;
 }

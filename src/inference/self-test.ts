@@ -18,9 +18,9 @@ export class SelfTestError extends Error {
 }
 
 /** Input for one run of a graph, whose result nobody needs. */
-export function probeOf({ input, features }: Manifest, graph: GraphName): Record<string, Tensor> {
-  if (graph === 'forward') return { pixels: noise(input, 1) };
-  const shape = [1, ...features.shape];
+export function probeOf({ input, features }: Manifest, graph: GraphName, images = 1): Record<string, Tensor> {
+  if (graph === 'forward') return { pixels: noise(input, images) };
+  const shape = [images, ...features.shape];
   return { features: tensor('float32', shape, new Float32Array(shape.reduce((a, b) => a * b))) };
 }
 

@@ -20,11 +20,11 @@ import { probeOf, SelfTestError } from './self-test.js';
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
 const settings = workerData as WorkerSettings;
-const { threads, device } = settings;
+const { threads, device, limits } = settings;
 
 const open: Open = async ({ folder, manifest }, graph) => {
   const path = join(folder, `${graph}.onnx`);
-  const probe = probeOf(manifest, graph);
+  const probe = probeOf(manifest, graph, limits.get(manifest.name));
   const tryOut = async (session: Session) => {
     checkNames(path, session, graph);
     await session.run(probe);
