@@ -1,14 +1,17 @@
+import { createHash } from 'node:crypto';
 import { appendFile, cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
 import t, { type Test } from 'tap';
-import { readConfig } from '../../src/config.js';
+import { type Config, readConfig } from '../../src/config.js';
 import { openEngine } from '../../src/inference/engine.js';
 import { randomModels } from '../helpers/app.js';
 import { cli } from '../helpers/cli.js';
 import { small } from '../helpers/networks.js';
 
-const open = async (models: string) => {
-  const engine = await openEngine({ ...readConfig({}, {}), models, model: 'small' });
+const open = async (models: string, more: Partial<Config> = {}) => {
+  const engine = await openEngine({ ...readConfig({}, {}), models, model: 'small', ...more });
   await engine.ready.finally(engine.close);
 };
 
@@ -78,3 +81,27 @@ t.test('a graph that does not load is refused with the reason, by the service as
   t.match(stderr, /^irevnet: .*forward\.onnx makes pixels, image of features/);
   t.notMatch(stderr, /\n\s+at /, 'no stack');
 });
+
+t.test('a graph is tried on the largest batch before it is served', async (t) => {
+  const models = await changed(t, async (folder) => {
+    const { files } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+    const path = join(folder, 'forward.onnx');
+    const bytes = fixedTo(1, await readFile(path));
+    await writeFile(path, bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await manifestWith(folder, { files: { ...files, 'forward.onnx': { bytes: bytes.length, sha256 } } });
+  });
+  await open(models, { maxBatch: 1, preload: 'forward' });
+  const message = /invalid dimensions for input: pixels .* Got: 2 Expected: 1/s;
+  await t.rejects(open(models, { maxBatch: 2, preload: 'forward' }), { reason: 'model-damaged', message });
+});
+
+/** A model that takes just so many images at once. */
+function fixedTo(images: number, onnx: Uint8Array): Uint8Array {
+  const model = fromBinary(ModelProtoSchema, onnx);
+  for (const { type } of model.graph!.input) {
+    if (type?.value.case !== 'tensorType') continue;
+    type.value.value.shape!.dim[0]!.value = { case: 'dimValue', value: BigInt(images) };
+  }
+  return toBinary(ModelProtoSchema, model);
+}
