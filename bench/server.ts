@@ -5,6 +5,9 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packagePath } from '../export/package.js';
 
+// Told to end, a benchmark takes its servers with it.
+process.once('SIGTERM', () => process.exit(143));
+
 /** A service in a process of its own, on this machine alone. */
 export interface Server {
   /** `http://127.0.0.1:<port>` */
