@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { appendFile, cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import t, { type Test } from 'tap';
+import { writeListed } from '../../export/model/folder.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { openEngine } from '../../src/inference/engine.js';
 import { randomModels } from '../helpers/app.js';
@@ -86,10 +86,8 @@ t.test('a graph is tried on the largest batch before it is served', async (t) =>
   const models = await changed(t, async (folder) => {
     const { files } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
     const path = join(folder, 'forward.onnx');
-    const bytes = fixedTo(1, await readFile(path));
-    await writeFile(path, bytes);
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    await manifestWith(folder, { files: { ...files, 'forward.onnx': { bytes: bytes.length, sha256 } } });
+    const listed = await writeListed(path, [fixedTo(1, await readFile(path))]);
+    await manifestWith(folder, { files: { ...files, 'forward.onnx': listed } });
   });
   await open(models, { maxBatch: 1, preload: 'forward' });
   const message = /invalid dimensions for input: pixels .* Got: 2 Expected: 1/s;
