@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import t from 'tap';
+
+const execute = promisify(execFile);
+const heap = new URL('../../src/heap.js', import.meta.url);
+
+/**
+ * Keeps some 20 MB of small objects and replaces one after the other, so that each is old before it is garbage. Prints the
+ * most that V8 let lie beyond what is alive, as a share of that.
+ */
+const CHURN = `
+  import { getHeapSpaceStatistics } from 'node:v8';
+  const used = () => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space').space_used_size;
+  const alive = [];
+  let [turn, alone, most] = [0, 0, 0];
+  for (; turn < 20; turn++) {
+    for (let i = 0; i < 400_000; i++) {
+      alive[i] = { turn, half: i / 2 };
+      if (turn > 0 && i % 10_000 === 0) most = Math.max(most, used());
+    }
+    if (turn === 0) { gc(); alone = used(); }
+  }
+  console.log(most / alone - 1);
+`;
+
+const growth = async (before: string): Promise<number> => {
+  const script = `${before}\n${CHURN}`;
+  const { stdout } = await execute(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script]);
+  return Number(stdout);
+};
+
+t.test('much less garbage lies about than V8 would let lie', async (t) => {
+  const bounded = await growth(`import { boundHeap } from '${heap}'; boundHeap();`);
+  t.ok(bounded < (await growth('')) / 2);
+});
