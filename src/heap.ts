@@ -7,8 +7,7 @@ import { setFlagsFromString } from 'node:v8';
 const GROWTH = 30;
 
 /**
- * Bounds the heap of this process and its threads. V8 lets a heap grow up to fourfold where it takes collections to be dear
- * compared with what is allocated, and takes them so anew at each change of load: memory that says nothing of a service's need.
- * `node --v8-options` lists the flag.
+ * Bounds the heap of this process and its threads. V8 alone reckons the growth from its speed of late, up to fourfold, so
+ * that memory would follow the history of the load. `node --v8-options` lists the flag.
  */
 export const boundHeap = (): void => setFlagsFromString(`--heap-growing-percent=${GROWTH}`);
