@@ -12,7 +12,7 @@ export interface Admission {
    * @throws Problem overloaded
    */
   enter(images: number): () => void;
-  /** Why nothing could enter now, whatever its size: overloaded. */
+  /** Why nothing could enter now, whatever its size: overloaded. The same object as long as nobody comes or goes. */
   lack(): Reason | undefined;
   /** Images inside. */
   inside(): number;
@@ -25,6 +25,8 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
   let left = 0;
   let first: number | undefined;
   let last = now();
+  // Why one more is refused. Asked for thousands of times between two that come or go.
+  let reason: Reason | undefined;
   /** Seconds that the images inside take at the rate of late. */
   const retryAfter = () => {
     if (first === undefined) return 1;
@@ -42,18 +44,24 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
     left = left * Math.exp((last - at) / MEMORY) + images;
     last = at;
     inside -= images;
+    reason = undefined;
   };
   return {
     enter(images) {
       if (inside > 0 && inside + images > maxQueue) throw problemOf(overloaded(images));
       inside += images;
+      reason = undefined;
       let here = true;
       return () => {
         if (here) leave(images);
         here = false;
       };
     },
-    lack: () => (inside >= maxQueue ? overloaded(1) : undefined),
+    lack() {
+      if (inside < maxQueue) return undefined;
+      reason ??= overloaded(1);
+      return reason;
+    },
     inside: () => inside,
   };
 }

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openPlaced, PlacementError } from '../../export/placement.js';
 import { openSession, type Session } from '../../export/runtime.js';
 import { createHost, type Open } from './host.js';
+import { giveWay } from './priority.js';
 import {
   type Batch,
   type GraphName,
@@ -21,6 +22,9 @@ import { probeOf, SelfTestError } from './self-test.js';
 
 const settings = workerData as WorkerSettings;
 const { threads, device, limits } = settings;
+
+// Who feeds a GPU computes next to nothing, and is waited for.
+if (device.provider === 'cpu') giveWay();
 
 const open: Open = async ({ folder, manifest }, graph) => {
   const path = join(folder, `${graph}.onnx`);

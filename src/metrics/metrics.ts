@@ -37,8 +37,8 @@ export interface Metrics {
   /** One that has come in is over. */
   over(answered: Answered): void;
   rejected(code: ProblemCode): void;
-  /** A request was refused before it came in. */
-  shed(route: string, status: number, code: ProblemCode): void;
+  /** Requests were refused before they came in. */
+  shed(route: string, status: number, code: ProblemCode, count: number): void;
   readonly contentType: string;
   /** Every series, in the text format of Prometheus. */
   text(present: Present): Promise<string>;
@@ -86,9 +86,9 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       for (const [stage, took] of Object.entries(stages)) stageSeconds.observe({ stage }, took / 1000);
     },
     rejected: (code) => rejected.inc({ code }),
-    shed(route, status, code) {
-      requests.inc({ route, method: 'POST', status });
-      rejected.inc({ code });
+    shed(route, status, code, count) {
+      requests.inc({ route, method: 'POST', status }, count);
+      rejected.inc({ code }, count);
     },
     contentType: registry.contentType,
     async text(present) {

@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { constants, getPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Manifest } from '../../export/model/manifest.js';
@@ -73,12 +75,16 @@ t.test('admission counts what is inside, and says when there should be room', as
     code: 'overloaded',
     message: '4 images are under way, and 1 more do not fit into 4',
   });
+  const lack = admission.lack();
+  t.equal(admission.lack(), lack, 'nothing is new while nobody comes or goes');
   clock = 3000;
   outs[0]!();
   t.throws(() => admission.enter(2), { code: 'overloaded', retryAfter: 1 }, 'seven images in two seconds');
   clock = 63_000;
   outs[1]!();
   t.throws(() => admission.enter(3), { code: 'overloaded', retryAfter: 20 }, 'two inside, one gone in ten seconds');
+  admission.enter(2);
+  t.match(admission.lack(), { retryAfter: 40 }, 'four inside now');
 });
 
 t.test('workers and threads follow the aim, the cores and the memory', async (t) => {
@@ -148,6 +154,21 @@ t.test('jobs are split, mixed and joined; each gets its own rows', async (t) => 
   const half = rows(noise(4, 9), 2, 4);
   await encode(engine, half);
   t.equal(half.data.length, 2 * 784, 'a shared buffer is not given away');
+});
+
+/** Threads of this process by their niceness. */
+async function niceness(): Promise<number[]> {
+  const stats = (await readdir('/proc/self/task')).map((thread) => readFile(`/proc/self/task/${thread}/stat`, 'utf8'));
+  return (await Promise.all(stats)).map((stat) => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]));
+}
+
+const skip = process.platform !== 'linux' || getPriority() > 0 ? 'threads have no priorities of their own here' : false;
+t.test('workers and their threads give way to the others of the process', { skip }, async (t) => {
+  const engine = await open(t, { workers: 2, threads: 2 });
+  await engine.ready;
+  const giveWay = (await niceness()).filter((nice) => nice === constants.priority.PRIORITY_BELOW_NORMAL);
+  t.ok(giveWay.length >= 2 * 2, `${giveWay.length} of two workers with two threads each`);
+  t.equal(getPriority(), 0, 'the thread that answers does not');
 });
 
 t.test('each worker tells of its round trip, and whether it computes the bits of the first', async (t) => {

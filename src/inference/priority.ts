@@ -1,0 +1,17 @@
+import { constants, getPriority, setPriority } from 'node:os';
+
+const { PRIORITY_BELOW_NORMAL } = constants.priority;
+
+/**
+ * Has this thread, and the threads that it starts, give way to the others of the process: where cores are short, who is to
+ * be told something does not wait for what is computed. Linux alone has priorities of threads; where it does not allow to
+ * change them, all stays as it was.
+ */
+export function giveWay(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    if (getPriority() < PRIORITY_BELOW_NORMAL) setPriority(PRIORITY_BELOW_NORMAL);
+  } catch {
+    // What is computed is the same.
+  }
+}
