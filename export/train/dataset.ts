@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Manifest } from '../model/manifest.js';
+import { type Tensor, tensor } from '../tensor.js';
 
 /** 8-bit images with their labels, all in one array each. */
 export interface Images {
@@ -14,6 +15,10 @@ export interface Images {
   readonly pixels: Uint8Array;
   readonly labels: Uint8Array;
 }
+
+/** What a graph takes as `pixels`. */
+export const pixelsOf = ({ count, height, width, channels, pixels }: Images): Tensor<'uint8'> =>
+  tensor('uint8', [count, height, width, channels], pixels);
 
 /** A data set that can be trained on. */
 export interface Dataset {

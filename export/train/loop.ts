@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { buildNetwork, type Network, type Specification, withGrid } from '../architectures/index.js';
 import { emit } from '../emit.js';
-import { emitInline, forwardGraph, networkParameters } from '../model/graphs.js';
+import { networkParameters } from '../model/graphs.js';
 import { permutation, seeded } from '../random.js';
-import { openSession, type Session } from '../runtime.js';
+import { openSession } from '../runtime.js';
 import { type Tensor, tensor } from '../tensor.js';
+import { accuracyOf } from './accuracy.js';
 import { type Augmentation, augment } from './augment.js';
 import { type Checkpoint, CheckpointError, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
-import { type Images, select } from './dataset.js';
+import { type Images, pixelsOf, select } from './dataset.js';
 import { initialise } from './initialise.js';
 import type { Metrics } from './metrics.js';
 import { type NamedTensors, packed, unpacked } from './packing.js';
@@ -206,9 +207,9 @@ function batches(images: Images, perEpoch: number, { batch, seed }: Recipe): (st
   };
 }
 
-const feeds = ({ count, height, width, channels, pixels, labels }: Images): Record<'pixels' | 'labels', Tensor> => ({
-  pixels: tensor('uint8', [count, height, width, channels], pixels),
-  labels: tensor('int64', [count], labels),
+const feeds = (images: Images): Record<'pixels' | 'labels', Tensor> => ({
+  pixels: pixelsOf(images),
+  labels: tensor('int64', [images.count], images.labels),
 });
 
 const notANumber = (step: number, learningRate: number, folder: string): TrainingError =>
@@ -216,36 +217,3 @@ const notANumber = (step: number, learningRate: number, folder: string): Trainin
     `the loss is not a finite number at step ${step + 1} (learning rate ${learningRate.toPrecision(3)}). ` +
       `Try a lower --learning-rate, a larger --batch or a longer rise; the last checkpoint in ${folder} is from before`,
   );
-
-const EVALUATION_BATCH = 250;
-
-/** The share of images whose label has the highest score, by running statistics. */
-async function accuracyOf(network: Network, weights: NamedTensors, images: Images, threads: number): Promise<number> {
-  const session: Session = await openSession(emitInline(forwardGraph(network), weights), { threads });
-  try {
-    let correct = 0;
-    for (let at = 0; at < images.count; at += EVALUATION_BATCH) {
-      const count = Math.min(EVALUATION_BATCH, images.count - at);
-      const batch = select(
-        images,
-        Array.from({ length: count }, (_, i) => at + i),
-      );
-      const { logits } = await session.run({ pixels: feeds(batch).pixels }, ['logits']);
-      correct += countCorrect(logits!, batch.labels);
-    }
-    return correct / images.count;
-  } finally {
-    await session.release();
-  }
-}
-
-/** How many rows of [N, classes] have their largest score at the label. */
-export function countCorrect({ data, dims }: Tensor, labels: Uint8Array): number {
-  const classes = dims[1]!;
-  let correct = 0;
-  for (let n = 0; n < labels.length; n++) {
-    const row = (data as Float32Array).subarray(n * classes, (n + 1) * classes);
-    if (row.indexOf(Math.max(...row)) === labels[n]) correct++;
-  }
-  return correct;
-}

@@ -5,7 +5,7 @@ const { PRIORITY_BELOW_NORMAL } = constants.priority;
 /**
  * Has this thread, and the threads that it starts, give way to the others of the process: where cores are short, who is to
  * be told something does not wait for what is computed. On a single core nobody gives way, since a flood of requests that are
- * refused would leave nothing for those that are not. Linux alone has priorities of threads; where it does not allow to
+ * refused would leave next to nothing for those that are not. Linux alone has priorities of threads; where it does not allow to
  * change them, all stays as it was.
  */
 export function giveWay(): void {
