@@ -25,13 +25,11 @@ interface Connection {
 
 export function openConnections(base: string): Connections {
   const { hostname, port } = new URL(base);
-  const idle = new Set<Connection>();
+  const idle: Connection[] = [];
   return {
     exchange(request) {
       return new Promise((resolve) => {
-        const [free] = idle;
-        const connection = free ?? open(hostname, Number(port), idle);
-        idle.delete(connection);
+        const connection = idle.pop() ?? open(hostname, Number(port), idle);
         connection.exchange(request, resolve);
       });
     },
@@ -45,7 +43,7 @@ export function openConnections(base: string): Connections {
 const buffer = Buffer.alloc(2 ** 16);
 
 /** @param idle where it is while it waits for its next request */
-function open(host: string, port: number, idle: Set<Connection>): Connection {
+function open(host: string, port: number, idle: Connection[]): Connection {
   const onread = {
     buffer,
     callback(length: number) {
@@ -81,10 +79,11 @@ function open(host: string, port: number, idle: Set<Connection>): Connection {
     const closes = /\r\nconnection: *close/i.test(head);
     finish(reply);
     if (closes) socket.destroy();
-    else idle.add(connection);
+    else idle.push(connection);
   };
   const lost = (code: string) => {
-    idle.delete(connection);
+    const place = idle.indexOf(connection);
+    if (place >= 0) idle.splice(place, 1);
     finish({ status: code });
   };
   const connection: Connection = {
