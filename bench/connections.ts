@@ -9,8 +9,9 @@ export interface Reply {
 }
 
 /**
- * Connections that stay open, each with one request at a time, and as many as there are requests at a time. They know no
- * more of HTTP than the services under load use (bodies of a known length), and so leave them the cores that they share.
+ * Connections that stay open, each with one request at a time, and as many as there are requests at a time; the one used
+ * last is taken first, as clients' pools do. They know no more of HTTP than the services under load use (bodies of a known
+ * length), and so leave them the cores that they share.
  */
 export interface Connections {
   /** Sends a request as it lies in memory and reads its answer; never rejects. */

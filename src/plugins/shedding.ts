@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { type ProblemCode, problemOf, type Reason } from '../errors.js';
+import { putOffCollections } from '../heap.js';
 import type { Engine } from '../inference/engine.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { requestIdOf } from './log.js';
@@ -37,9 +38,16 @@ interface Route {
  * tells once a second how many there were; they are not traced, nor asked for a key. What needs more care passes the door,
  * and meets the same question in the app: pages of other origins, bodies that are large or of unknown length, and all
  * requests while the app closes.
+ * @param putOff has collections of garbage put off, told once a second
  * @throws Problem not-ready, overloaded
  */
-export function createShedding(engine: Engine, log: FastifyBaseLogger, metrics: Metrics, bodyLimit: number): Shedding {
+export function createShedding(
+  engine: Engine,
+  log: FastifyBaseLogger,
+  metrics: Metrics,
+  bodyLimit: number,
+  putOff: () => void = putOffCollections,
+): Shedding {
   const routes: Route[] = [];
   let closing = false;
   const passes = ({ method, headers }: IncomingMessage): boolean =>
@@ -53,7 +61,10 @@ export function createShedding(engine: Engine, log: FastifyBaseLogger, metrics: 
   });
   const told = gathered<ProblemCode>(
     (tell) => setTimeout(tell, 1000).unref(),
-    (counts) => log.warn(Object.fromEntries(counts), 'refused for want of room'),
+    (counts) => {
+      log.warn(Object.fromEntries(counts), 'refused for want of room');
+      putOff();
+    },
   );
   /** Whether it was refused. */
   const refused = (request: IncomingMessage, response: ServerResponse): boolean => {
