@@ -66,6 +66,13 @@ export function createShedding(
       putOff();
     },
   );
+  /** Who is refused in this turn of the loop. One reply after the other at its end wakes whoever reads them once, not for each. */
+  let turn: Parameters<typeof answer>[] = [];
+  const answerTurn = () => {
+    const all = turn;
+    turn = [];
+    for (const one of all) answer(...one);
+  };
   /** Whether it was refused. */
   const refused = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (passes(request)) return false;
@@ -75,11 +82,7 @@ export function createShedding(
     const route = routes.find(({ address }) => address.test(path));
     if (!route) return false;
     if (route.last?.reason !== reason) route.last = refusalOf(route.url, reason);
-    const { status, headers, body } = route.last;
-    const id = requestIdOf(request);
-    const text = body.join(id);
-    response.writeHead(status, [...headers, 'content-length', String(Buffer.byteLength(text)), 'x-request-id', id]);
-    endAtOnce(response, text);
+    if (turn.push([response, requestIdOf(request), route.last]) === 1) setImmediate(answerTurn);
     counted(route.last);
     told(reason.code);
     return true;
@@ -117,6 +120,12 @@ function refusalOf(url: string, reason: Reason): Refusal {
     headers: Object.entries({ ...fixed, ...headers }).flatMap(([name, value]) => [name, String(value)]),
     body: JSON.stringify(body).split(JSON.stringify(ID).slice(1, -1)),
   };
+}
+
+function answer(response: ServerResponse, id: string, { status, headers, body }: Refusal): void {
+  const text = body.join(id);
+  response.writeHead(status, [...headers, 'content-length', String(Buffer.byteLength(text)), 'x-request-id', id]);
+  endAtOnce(response, text);
 }
 
 /**
