@@ -18,7 +18,7 @@ import { installRateLimit } from './plugins/rate-limit.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
 import { installServerTiming } from './plugins/server-timing.js';
 import { createShedding } from './plugins/shedding.js';
-import { refuseOnSocket } from './plugins/sockets.js';
+import { closingAll, refuseOnSocket } from './plugins/sockets.js';
 import { installTracing } from './plugins/tracing.js';
 import { installUploads } from './plugins/uploads.js';
 import { installWork } from './plugins/work.js';
@@ -61,7 +61,7 @@ export async function buildApp(
           keepAliveTimeout: config.keepAlive * 1000,
           connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
         },
-        shedding.door(handler),
+        closingAll(shedding.door(handler)),
         // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
       ).setTimeout(2 * timeout + 5000),
     forceCloseConnections: 'idle',

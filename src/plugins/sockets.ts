@@ -1,4 +1,4 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import { type ProblemCode, problemDetails, problems } from '../errors.js';
@@ -30,3 +30,27 @@ export function refuseOnSocket(error: ConnectionError, socket: Socket): ProblemC
 /** What is written now would count as a part of it. Node's own handler looks at the same. */
 const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean =>
   socket._httpMessage?.headersSent === true;
+
+/**
+ * Has replies told when their connection has closed while they waited for their turn on it, behind others of one pipeline.
+ * Node.js before 24 tells only the one whose turn it is; what is held for the rest until they close would be held for ever.
+ */
+export function closingAll(handler: RequestListener): RequestListener {
+  const waiting = new WeakMap<Socket, Set<ServerResponse>>();
+  const waitingOn = (socket: Socket): Set<ServerResponse> => {
+    const replies = new Set<ServerResponse>();
+    waiting.set(socket, replies);
+    socket.once('close', () => {
+      for (const reply of replies) reply.destroy().emit('close');
+    });
+    return replies;
+  };
+  return (request, response) => {
+    if (response.socket === null) {
+      const replies = waiting.get(request.socket) ?? waitingOn(request.socket);
+      replies.add(response);
+      response.once('close', () => replies.delete(response));
+    }
+    handler(request, response);
+  };
+}

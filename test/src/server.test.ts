@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { buildApp } from '../../src/app.js';
@@ -159,6 +160,27 @@ t.test('a client says how long it waits, and no longer is worked for it', async 
   t.match(reply.json(), { status: 504, code: 'answer-timeout', detail: /more than 200 ms/ });
   t.equal(engine.status().waiting, 0);
   t.equal(engine.admission.inside(), 0);
+});
+
+t.test('with a client that leaves, all the requests of its pipeline are over', async (t) => {
+  const { app, engine } = await service(t, { maxBatch: 1, maxQueue: 8192, maxSteps: 4096 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+  const send = (path: string, headers: Readonly<Record<string, string>>, body: Buffer) => {
+    const lines = Object.entries({ host: 'x', 'content-length': body.length, ...headers }).map(
+      ([k, v]) => `${k}: ${v}`,
+    );
+    client.write([`POST ${path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
+    client.write(body);
+  };
+  const two = await form(['a', png], ['b', png]);
+  send('/interpolate?steps=4096', two.headers, two.payload);
+  const one = raw(png, 'image/png');
+  for (let i = 0; i < 3; i++) send('/classify', one.headers, one.payload);
+  while (engine.admission.inside() < 4099) await sleep(1);
+  client.destroy();
+  while (engine.admission.inside() > 0) await sleep(1);
+  t.match(await app.inject({ method: 'POST', url: '/classify', ...one }), { statusCode: 200 });
 });
 
 t.test('more than can wait is refused, the rest is answered', async (t) => {
