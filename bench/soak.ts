@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { seeded } from '../export/random.js';
 import { positive, whole } from '../src/commands/numbers.js';
+import { readMetrics } from './metrics.js';
 import { startServer } from './server.js';
 import { openSurroundings } from './soak/around.js';
 import { drawKind, kinds } from './soak/kinds.js';
@@ -17,6 +18,8 @@ const RATE = 90;
 /** Seconds whose requests may be under way at once. */
 const CAP_SECONDS = 4;
 const SAMPLE_MS = 1000;
+/** When the service has done with what clients have left, after the last of them. */
+const REST_MS = 2000;
 /** Unexpected answers that are shown. */
 const SHOWN = 20;
 
@@ -54,6 +57,7 @@ try {
   const start = performance.now();
   const end = start + minutes * 60_000;
   await Promise.all([sendUntil(end), sampleUntil(start, end)]);
+  if (alive) unexpected.push(...(await leftBehind()));
 } finally {
   await around.pool.destroy();
   const code = await server.stop();
@@ -101,6 +105,16 @@ async function sampleUntil(start: number, end: number): Promise<void> {
     await log?.write(`${JSON.stringify(sample)}\n`);
     await sleep(SAMPLE_MS);
   }
+}
+
+/** What the service takes for under way still, when nobody asks for anything any more. */
+async function leftBehind(): Promise<string[]> {
+  await sleep(REST_MS);
+  const read = await readMetrics(server.base);
+  const left = { images: read('irevnet_in_flight_images'), requests: read('irevnet_in_flight_requests') - 1 };
+  return Object.entries(left).flatMap(([what, count]) =>
+    count === 0 ? [] : [`${count} ${what} never came to an end`],
+  );
 }
 
 /** How the memory changed after the first third, in which the service takes what it needs. */

@@ -1,4 +1,5 @@
 import { seeded } from '../export/random.js';
+import { readMetrics } from './metrics.js';
 import { type Server, startServer, withServer } from './server.js';
 import { openSurroundings } from './soak/around.js';
 import { kinds } from './soak/kinds.js';
@@ -49,11 +50,7 @@ async function* measure(server: Server): AsyncGenerator<object> {
 
 /** Bytes that are used of V8's old memory, and full collections so far. */
 async function memory({ base }: Server): Promise<{ old: number; collections: number }> {
-  const text = await (await fetch(`${base}/metrics`)).text();
-  const read = (series: string) => {
-    const line = text.split('\n').find((l) => l.startsWith(`${series} `));
-    return Number(line?.slice(series.length + 1) ?? 0);
-  };
+  const read = await readMetrics(base);
   const used = (space: string) => read(`nodejs_heap_space_size_used_bytes{space="${space}"}`);
   return {
     old: used('old') + used('large_object'),

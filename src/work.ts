@@ -10,11 +10,22 @@ export interface Span {
 }
 
 /** Where the time of a request went; a stage may come several times. */
-export interface Timeline {
-  readonly spans: readonly Span[];
-  add(span: Span): void;
+export class Timeline {
+  readonly spans: Span[] = [];
+
+  add(span: Span): void {
+    this.spans.push(span);
+  }
+
   /** Runs something as part of a stage, also when it fails. */
-  time<T>(stage: Stage, run: () => T | Promise<T>): Promise<T>;
+  async time<T>(stage: Stage, run: () => T | Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await run();
+    } finally {
+      this.add({ stage, start, end: performance.now() });
+    }
+  }
 }
 
 /**
@@ -69,22 +80,6 @@ export const admitted = (work: Work | undefined): Work => ({
 /** Runs a stage of some work, of which nothing need be known. */
 export const timed = async <T>(work: Work | undefined, stage: Stage, run: () => T | Promise<T>): Promise<T> =>
   work?.timeline ? work.timeline.time(stage, run) : run();
-
-export function createTimeline(): Timeline {
-  const spans: Span[] = [];
-  return {
-    spans,
-    add: (span) => spans.push(span),
-    async time(stage, run) {
-      const start = performance.now();
-      try {
-        return await run();
-      } finally {
-        spans.push({ stage, start, end: performance.now() });
-      }
-    },
-  };
-}
 
 /** Milliseconds of each stage that there was. */
 export function durations({ spans }: Timeline): Partial<Record<Stage, number>> {

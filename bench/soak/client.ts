@@ -19,9 +19,9 @@ export async function ask(pool: Pool, { method = 'POST', path, headers = {}, bod
 const bytesOf = ({ path, headers = {}, body }: Request): Buffer =>
   requestOf('POST', path, Object.entries(headers), body);
 
-/** Sends a share of a request and goes away, a little later. */
-export async function leave(port: number, request: Request, share: number): Promise<void> {
-  const bytes = bytesOf(request);
+/** Sends a share of some requests, one behind the other, and goes away a little later. */
+export async function leave(port: number, requests: readonly Request[], share: number): Promise<void> {
+  const bytes = Buffer.concat(requests.map(bytesOf));
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
   socket.write(bytes.subarray(0, Math.ceil(share * bytes.length)));
   await sleep(2);

@@ -175,7 +175,15 @@ export const kinds: Readonly<Record<string, Kind>> = {
   'client that leaves': {
     weight: 3,
     async run({ port, photograph }, random) {
-      await leave(port, image('/classify', photograph), random() < 0.3 ? 1 : random());
+      await leave(port, [image('/classify', photograph)], random() < 0.3 ? 1 : random());
+      return { status: 'left' };
+    },
+  },
+  'pipeline that leaves': {
+    weight: 2,
+    async run({ port, images }, random) {
+      const requests = some(random, images, 6).map(({ file }) => image('/classify', file));
+      await leave(port, requests, random() < 0.5 ? 1 : random());
       return { status: 'left' };
     },
   },

@@ -30,80 +30,80 @@ export function installBodies(app: FastifyInstance, maxBuffer: number): void {
     held += bytes;
     this.held += bytes;
   });
-  app.addHook('onRequest', async (request, reply) => {
-    reply.raw.once('close', () => {
+  app.follow({
+    over(request) {
       held -= request.held;
-    });
+    },
   });
   app.addHook('onSend', async (request, reply) => {
     const mayBeLarge = promised(request, Number.POSITIVE_INFINITY) > request.routeOptions.bodyLimit;
     if (request.raw.complete === false && mayBeLarge) reply.header('connection', 'close');
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) =>
-    request.is404 ? undefined : readBody(request, payload),
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) =>
+    request.is404 ? Promise.resolve() : readBody(request, payload),
   );
 }
+
+const EMPTY = Buffer.alloc(0);
 
 /** The bytes that a body will have, or `unknown`. */
 const promised = ({ headers }: FastifyRequest, unknown: number): number => Number(headers['content-length'] ?? unknown);
 
 /**
- * Reads a whole body.
- * @throws Problem too-many-bytes, overloaded, request-timeout, request-malformed
- */
-export async function readBody(request: FastifyRequest, payload: Readable): Promise<Buffer> {
-  const memory = growing(request, promised(request, request.routeOptions.bodyLimit));
-  await arrival(request, payload, memory.add);
-  return memory.bytes();
-}
-
-/**
  * Memory for bytes that arrive, in pieces however small: it is doubled as often as they need it, and held. (The pieces
  * themselves would take a hundred times as much, where each is a byte.)
- * @param most bytes beyond which it need not grow
  */
-function growing(request: FastifyRequest, most: number) {
-  let [memory, length] = [Buffer.alloc(0), 0];
-  return {
-    /** @throws Problem overloaded */
-    add(chunk: Buffer): void {
-      const wanted = length + chunk.length;
-      if (wanted > memory.length) {
-        const larger = Math.max(wanted, Math.min(most, 2 * memory.length));
-        request.hold(larger - memory.length);
-        const old = memory;
-        memory = Buffer.allocUnsafeSlow(larger);
-        old.copy(memory);
-      }
-      chunk.copy(memory, length);
-      length = wanted;
-    },
-    bytes: (): Buffer => memory.subarray(0, length),
-  };
+class Growing {
+  readonly #request: FastifyRequest;
+  #memory = EMPTY;
+  #length = 0;
+
+  constructor(request: FastifyRequest) {
+    this.#request = request;
+  }
+
+  /** @throws Problem too-many-bytes, overloaded */
+  add(chunk: Buffer): void {
+    const { bodyLimit } = this.#request.routeOptions;
+    const wanted = this.#length + chunk.length;
+    if (wanted > bodyLimit) throw tooMany(bodyLimit);
+    if (wanted > this.#memory.length) this.#grow(wanted, promised(this.#request, bodyLimit));
+    chunk.copy(this.#memory, this.#length);
+    this.#length = wanted;
+  }
+
+  /** @param most bytes beyond which it need not grow */
+  #grow(wanted: number, most: number): void {
+    const old = this.#memory;
+    const larger = Math.max(wanted, Math.min(most, 2 * old.length));
+    this.#request.hold(larger - old.length);
+    this.#memory = Buffer.allocUnsafeSlow(larger);
+    old.copy(this.#memory);
+  }
+
+  bytes(): Buffer {
+    return this.#memory.subarray(0, this.#length);
+  }
 }
 
 /**
- * Resolves when a body has come to its end, each chunk of it having been handed over. A failure leaves the connection open,
- * so that it can be told.
- * @throws Problem too-many-bytes, request-timeout, request-malformed, and what `take` throws
+ * Reads a whole body. A failure leaves the connection open, so that it can be told.
+ * @throws Problem too-many-bytes, overloaded, request-timeout, request-malformed
  */
-function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffer) => void): Promise<void> {
+export function readBody(request: FastifyRequest, payload: Readable): Promise<Buffer> {
   const { bodyLimit } = request.routeOptions;
   const { cancellation } = request.work;
-  const tooMany = () => new Problem('too-many-bytes', `the body has more than ${bodyLimit} bytes`);
-  if (promised(request, 0) > bodyLimit) return Promise.reject(tooMany());
+  if (promised(request, 0) > bodyLimit) return Promise.reject(tooMany(bodyLimit));
   return new Promise((resolve, reject) => {
-    let length = 0;
+    const body = new Growing(request);
     const fail = (error: unknown) => {
       payload.off('data', onData);
       reject(error);
     };
     const onData = (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > bodyLimit) return fail(tooMany());
       try {
-        take(chunk);
+        body.add(chunk);
       } catch (error) {
         fail(error);
       }
@@ -112,9 +112,14 @@ function arrival(request: FastifyRequest, payload: Readable, take: (chunk: Buffe
       const timedOut = reason instanceof Problem && reason.code === 'answer-timeout';
       fail(timedOut ? new Problem('request-timeout', 'the body did not arrive in time') : reason);
     };
-    const broken = (cause: Error) => fail(new Problem('request-malformed', 'the body broke off', { cause }));
-    payload.on('data', onData).once('end', resolve).once('error', broken);
+    payload
+      .on('data', onData)
+      .on('end', () => resolve(body.bytes()))
+      .on('error', (cause) => fail(new Problem('request-malformed', 'the body broke off', { cause })));
     cancellation.onCancel(late);
     if (cancellation.reason) late(cancellation.reason);
   });
 }
+
+const tooMany = (bodyLimit: number): Problem =>
+  new Problem('too-many-bytes', `the body has more than ${bodyLimit} bytes`);

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** Status of a request whose client went away before its reply. */
-const CLIENT_CLOSED = 499;
+export const CLIENT_CLOSED = 499;
 
 /** A request that is over; times by `performance.now()`. */
 export interface Ended {
@@ -39,7 +39,7 @@ export function installEnded(app: FastifyInstance): void {
       const ended = { status, start, end: performance.now() };
       for (const follower of followers) follower.over(request, ended);
     };
-    reply.raw.once('finish', () => close(reply.statusCode));
-    reply.raw.once('close', () => close(CLIENT_CLOSED));
+    // Not by `once`: while a body arrives this lies in memory, with what others have to remember, for every slow client.
+    reply.raw.on('finish', () => close(reply.statusCode)).on('close', () => close(CLIENT_CLOSED));
   });
 }

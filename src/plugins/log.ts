@@ -28,7 +28,7 @@ export function installLog(app: FastifyInstance): void {
       else request.log.info(line, 'request');
     },
   });
-  app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+  app.addHook('onSend', async (request: FastifyRequest, reply: FastifyReply) => {
     reply.header('x-request-id', request.id);
   });
 }

@@ -47,7 +47,7 @@ export function installSecurityHeaders(app: FastifyInstance): void {
     strictTransportSecurity: false,
     xFrameOptions: { action: 'deny' },
   });
-  app.addHook('onRequest', async ({ method }, reply) => {
+  app.addHook('onSend', async ({ method }, reply) => {
     reply.headers(headers);
     if (method === 'POST') reply.header('cache-control', 'no-store');
   });

@@ -1,23 +1,50 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../errors.js';
+import type { Admission } from '../inference/admission.js';
 import type { Engine } from '../inference/engine.js';
-import { type Cancellation, Canceller, createTimeline, type Timeline, type Work } from '../work.js';
+import { Canceller, Timeline, type Work } from '../work.js';
+import { CLIENT_CLOSED } from './ended.js';
 
 /** The header by which a client says how long it will wait. */
 export const TIMEOUT_HEADER = 'irevnet-timeout-ms';
 
-export interface RequestWork extends Work {
-  readonly cancellation: Cancellation;
-  readonly timeline: Timeline;
-  admit(images: number): void;
-  /** When the request's headers had arrived, by `performance.now()`. */
-  readonly since: number;
-}
-
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Cancelled when the answer takes too long, or the client has gone. */
     work: RequestWork;
+  }
+}
+
+/** What is done for a request. It is cancelled when that takes too long, or its client has gone. */
+export class RequestWork implements Work {
+  readonly cancellation = new Canceller();
+  readonly timeline = new Timeline();
+  /** When the request's headers had arrived, by `performance.now()`. */
+  readonly since = performance.now();
+  readonly #admission: Admission;
+  readonly #leave: (() => void)[] = [];
+  #timer: NodeJS.Timeout;
+
+  /**
+   * @param wait milliseconds until the answer is too late
+   * @param longest until whoever does not read it is cut off, by `cut`
+   */
+  constructor(admission: Admission, wait: number, longest: number, cut: () => void) {
+    this.#admission = admission;
+    this.#timer = setTimeout(() => {
+      this.cancellation.cancel(new Problem('answer-timeout', `the answer took more than ${wait} ms`));
+      this.#timer = setTimeout(cut, longest - wait);
+    }, wait);
+  }
+
+  admit(images: number): void {
+    this.#leave.push(this.#admission.enter(images));
+  }
+
+  /** It is answered, or nobody waits for it any more. */
+  end(answered: boolean): void {
+    clearTimeout(this.#timer);
+    for (const out of this.#leave) out();
+    if (!answered) this.cancellation.cancel(new Problem('request-malformed', 'the client has gone'));
   }
 }
 
@@ -30,27 +57,11 @@ declare module 'fastify' {
 export function installWork(app: FastifyInstance, { admission }: Engine, seconds: number): void {
   const longest = seconds * 1000;
   app.decorateRequest('work');
+  app.follow({
+    over: ({ work }, { status }) => work?.end(status !== CLIENT_CLOSED),
+  });
   app.addHook('onRequest', async (request, reply) => {
-    const wait = longestOf(request, longest);
-    const cancellation = new Canceller();
-    const leave: (() => void)[] = [];
-    request.work = {
-      cancellation,
-      timeline: createTimeline(),
-      since: performance.now(),
-      admit: (images) => void leave.push(admission.enter(images)),
-    };
-    // Who does not read the answer is cut off as well.
-    const sent = setTimeout(() => reply.raw.destroy(), 2 * longest);
-    reply.raw.once('close', () => {
-      clearTimeout(late);
-      clearTimeout(sent);
-      for (const out of leave) out();
-      if (!reply.raw.writableEnded) cancellation.cancel(new Problem('request-malformed', 'the client has gone'));
-    });
-    const late = setTimeout(() => {
-      cancellation.cancel(new Problem('answer-timeout', `the answer took more than ${wait} ms`));
-    }, wait);
+    request.work = new RequestWork(admission, longestOf(request, longest), 2 * longest, () => reply.raw.destroy());
   });
 }
 
