@@ -32,6 +32,21 @@ const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }
   socket._httpMessage?.headersSent === true;
 
 /**
+ * Has connections that fail together, as when the time of many is up, handled one in each turn of the loop: between them
+ * others go on, who would have to wait for all of them.
+ */
+export function oneATurn(handle: (error: ConnectionError, socket: Socket) => void): typeof handle {
+  const failed: [ConnectionError, Socket][] = [];
+  const next = () => {
+    handle(...failed.shift()!);
+    if (failed.length > 0) setImmediate(next);
+  };
+  return (error, socket) => {
+    if (failed.push([error, socket]) === 1) setImmediate(next);
+  };
+}
+
+/**
  * Has replies told when their connection has closed while they waited for their turn on it, behind others of one pipeline.
  * Node.js before 24 tells only the one whose turn it is; what is held for the rest until they close would be held for ever.
  */
