@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionError } from 'fastify';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { buildApp } from '../../src/app.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { readParts } from '../../src/plugins/multipart.js';
-import { refuseOnSocket } from '../../src/plugins/sockets.js';
+import { oneATurn, refuseOnSocket } from '../../src/plugins/sockets.js';
 import { type Field, form, raw, service } from '../helpers/app.js';
 import { rectangle } from '../helpers/images.js';
 
@@ -132,6 +133,20 @@ t.test('what is not HTTP, behind a request whose reply has begun, ends the conne
   await once(socket, 'data');
   socket.write('NONSENSE\r\n\r\n');
   t.match(await all, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n5\r\nbegun\r\n$/);
+});
+
+t.test('connections that fail together are handled one in each turn of the loop, in their order', async (t) => {
+  const handled: unknown[] = [];
+  const handle = oneATurn((...failed) => handled.push(failed));
+  const failures = ['a', 'b', 'c'].map((code) => [{ code } as ConnectionError, new Socket()] as const);
+  for (const failure of failures) handle(...failure);
+  for (let turn = 0; turn <= failures.length; turn++) {
+    t.same(handled, failures.slice(0, turn));
+    await new Promise(setImmediate);
+  }
+  handle(...failures[0]!);
+  await new Promise(setImmediate);
+  t.equal(handled.length, failures.length + 1, 'and so is who comes later');
 });
 
 t.test('no more connections than are allowed', async (t) => {
