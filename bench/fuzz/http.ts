@@ -3,10 +3,16 @@ import { connect } from 'node:net';
 /** Headers as they are written, so that they may be wrong, and come twice. */
 export type Headers = readonly (readonly [name: string, value: string])[];
 
-/** The bytes of a request; a body brings its length. The service is asked to close the connection. */
-export function requestOf(method: string, path: string, headers: Headers = [], body?: Uint8Array): Buffer {
+/** The bytes of a request; a body brings its length. The service is asked to close the connection, or to keep it. */
+export function requestOf(
+  method: string,
+  path: string,
+  headers: Headers = [],
+  body?: Uint8Array,
+  connection: 'close' | 'keep-alive' = 'close',
+): Buffer {
   const length = body ? [['Content-Length', `${body.length}`] as const] : [];
-  const lines = [['Host', '127.0.0.1'], ['Connection', 'close'], ...headers, ...length].map(
+  const lines = [['Host', '127.0.0.1'], ['Connection', connection], ...headers, ...length].map(
     ([k, v]) => `${k}: ${v}\r\n`,
   );
   return Buffer.concat([

@@ -16,16 +16,16 @@ export async function ask(pool: Pool, { method = 'POST', path, headers = {}, bod
   return { status: reply.statusCode, headers: reply.headers, body: Buffer.from(await reply.body.arrayBuffer()) };
 }
 
-const bytesOf = ({ path, headers = {}, body }: Request): Buffer =>
-  requestOf('POST', path, Object.entries(headers), body);
+const bytesOf = ({ path, headers = {}, body }: Request, connection?: 'keep-alive'): Buffer =>
+  requestOf('POST', path, Object.entries(headers), body, connection);
 
-/** Sends a share of some requests, one behind the other, and goes away a little later. */
-export async function leave(port: number, requests: readonly Request[], share: number): Promise<void> {
-  const bytes = Buffer.concat(requests.map(bytesOf));
+/** Sends a share of some requests, one behind the other; goes away after some milliseconds, whatever has come back. */
+export async function leave(port: number, requests: readonly Request[], share: number, ms: number): Promise<void> {
+  const bytes = Buffer.concat(requests.map((request) => bytesOf(request, 'keep-alive')));
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
   socket.write(bytes.subarray(0, Math.ceil(share * bytes.length)));
-  await sleep(2);
-  socket.destroy();
+  await sleep(ms);
+  socket.resetAndDestroy();
 }
 
 /** Sends a request in pieces with pauses between them; gives the status of the answer. */

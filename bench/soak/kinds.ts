@@ -175,15 +175,17 @@ export const kinds: Readonly<Record<string, Kind>> = {
   'client that leaves': {
     weight: 3,
     async run({ port, photograph }, random) {
-      await leave(port, [image('/classify', photograph)], random() < 0.3 ? 1 : random());
+      await leave(port, [image('/classify', photograph)], random() < 0.3 ? 1 : random(), 2);
       return { status: 'left' };
     },
   },
   'pipeline that leaves': {
     weight: 2,
     async run({ port, images }, random) {
-      const requests = some(random, images, 6).map(({ file }) => image('/classify', file));
-      await leave(port, requests, random() < 0.5 ? 1 : random());
+      const behind = some(random, images, 6).map(({ file }) => image('/classify', file));
+      // The others wait behind one that takes a while.
+      const files = Array.from({ length: 64 }, () => ['file', pick(random, images).file] as const);
+      await leave(port, [await formRequest('/classify', files), ...behind], 1, between(random, 2, 40));
       return { status: 'left' };
     },
   },
