@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import { seeded } from '../export/random.js';
 import { positive, whole } from '../src/commands/numbers.js';
 import { type Case, makeCase, type Seeds } from './fuzz/cases.js';
-import { exchange, type Reply } from './fuzz/http.js';
+import { exchange, type Replies, type Reply } from './fuzz/http.js';
 import { featureSeeds, imageSeeds } from './fuzz/seeds.js';
 import { inferenceRequests } from './inference.js';
 import { type Server, startServer } from './server.js';
@@ -77,11 +77,14 @@ async function sendAll(seeds: Seeds, from: number, to: number, deadline: number)
     while (alive && next < to && performance.now() < deadline) {
       const number = next++;
       const made = makeCase(seeded(seed, number), seeds);
-      const reply = await exchange(server.port, made.bytes, { endMs: made.whole ? HANG_MS : END_MS, limitMs: HANG_MS });
-      counts.add(made.kind, String(reply.status ?? 'closed'));
+      const answer = await exchange(server.port, made.bytes, {
+        endMs: made.whole ? HANG_MS : END_MS,
+        limitMs: HANG_MS,
+      });
+      counts.add(made.kind, String(answer.replies[0]?.status ?? 'closed'));
       // That a process has ended is known a little later than that its connections have.
-      if (reply.status === undefined) await sleep(100);
-      const wrong = alive ? mistakeOf(made, reply) : 'the service ended while this was under way';
+      if (answer.replies.length === 0) await sleep(100);
+      const wrong = alive ? mistakeOf(made, answer) : 'the service ended while this was under way';
       if (wrong !== undefined) await remember(number, made, wrong);
     }
   };
@@ -89,11 +92,16 @@ async function sendAll(seeds: Seeds, from: number, to: number, deadline: number)
   return next - from;
 }
 
-/** What is wrong with a reply; undefined when nothing is. */
-function mistakeOf({ whole }: Case, { status, type, body, hung }: Reply): string | undefined {
+/** What is wrong with what came back; undefined when nothing is. */
+function mistakeOf({ whole }: Case, { replies, hung }: Replies): string | undefined {
   if (hung) return 'no answer in time';
-  if (status === undefined) return whole ? 'no answer' : undefined;
-  if (status === 408 && whole) return 'status 408, though all of the request was sent';
+  if (replies.length === 0) return whole ? 'no answer' : undefined;
+  if (whole && replies.some(({ status }) => status === 408)) return 'status 408, though all of the request was sent';
+  return replies.map(faultOf).find((fault) => fault !== undefined);
+}
+
+function faultOf({ status, type, body }: Reply): string | undefined {
+  if (status === undefined) return 'bytes that are no answer';
   if (status >= 500) return `status ${status}: ${body.toString('latin1').slice(0, 300)}`;
   if (status < 400 || body.length === 0) return undefined;
   return type.endsWith('json') && isJson(body) ? undefined : `status ${status} without a reason that can be read`;

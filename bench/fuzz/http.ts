@@ -31,14 +31,19 @@ export function chunked(body: Uint8Array, size: number): Buffer {
   return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')]);
 }
 
-/** What came back until the connection was closed. */
-export interface Reply {
-  /** Of the last answer that is not a mere "continue"; undefined where there was none. */
-  readonly status?: number | undefined;
-  readonly type: string;
-  readonly body: Buffer;
+/** What came back until the connection was closed: one answer, or several where the bytes were those of several requests. */
+export interface Replies {
+  readonly replies: readonly Reply[];
   /** Nothing closed the connection within the time. */
   readonly hung: boolean;
+}
+
+/** An answer that is not a mere "continue". */
+export interface Reply {
+  /** Undefined for bytes that are no answer at all. */
+  readonly status: number | undefined;
+  readonly type: string;
+  readonly body: Buffer;
 }
 
 /** How long a client waits. */
@@ -50,7 +55,7 @@ export interface Patience {
 }
 
 /** Sends bytes on a connection of their own and reads all that comes back. */
-export function exchange(port: number, bytes: Uint8Array, { endMs, limitMs }: Patience): Promise<Reply> {
+export function exchange(port: number, bytes: Uint8Array, { endMs, limitMs }: Patience): Promise<Replies> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -58,7 +63,7 @@ export function exchange(port: number, bytes: Uint8Array, { endMs, limitMs }: Pa
       clearTimeout(end);
       clearTimeout(limit);
       socket.destroy();
-      resolve({ ...parse(Buffer.concat(chunks)), hung });
+      resolve({ replies: repliesIn(Buffer.concat(chunks)), hung });
     };
     const end = setTimeout(() => socket.end(), endMs);
     const limit = setTimeout(() => done(true), limitMs);
@@ -70,21 +75,31 @@ export function exchange(port: number, bytes: Uint8Array, { endMs, limitMs }: Pa
   });
 }
 
-function parse(bytes: Buffer): Omit<Reply, 'hung'> {
+function repliesIn(bytes: Buffer): Reply[] {
+  if (bytes.length === 0) return [];
   const end = bytes.indexOf('\r\n\r\n');
-  const head = bytes.subarray(0, end < 0 ? bytes.length : end).toString('latin1');
+  const head = bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+  const [body, after] = bodyIn(head, end < 0 ? Buffer.alloc(0) : bytes.subarray(end + 4));
   const status = /^HTTP\/1\.1 (\d{3})/.exec(head)?.[1];
-  const rest = end < 0 ? Buffer.alloc(0) : bytes.subarray(end + 4);
-  if (status === '100') return parse(rest);
+  if (status === '100') return repliesIn(after);
   const type = /^content-type: ([^;\r]*)/im.exec(head)?.[1] ?? '';
-  const body = /^transfer-encoding: chunked/im.test(head) ? joined(rest) : rest;
-  return { status: status === undefined ? undefined : Number(status), type, body };
+  return [{ status: status === undefined ? undefined : Number(status), type, body }, ...repliesIn(after)];
 }
 
-/** A body whose chunks are put together again. */
-function joined(chunks: Buffer): Buffer {
-  const start = chunks.indexOf('\r\n') + 2;
-  const length = Number.parseInt(chunks.toString('latin1', 0, start), 16);
-  if (start === 1 || !(length > 0)) return Buffer.alloc(0);
-  return Buffer.concat([chunks.subarray(start, start + length), joined(chunks.subarray(start + length + 2))]);
+/** The body that begins here, and what comes after it. */
+function bodyIn(head: string, bytes: Buffer): [body: Buffer, after: Buffer] {
+  if (/^transfer-encoding: chunked/im.test(head)) return chunksIn(bytes);
+  // That of an answer to HEAD, which has a length, does not come.
+  const length = bytes.indexOf('HTTP/1.1 ') === 0 ? 0 : Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
+  return [bytes.subarray(0, length), bytes.subarray(length)];
+}
+
+/** A body whose chunks are put together again, and what comes after the last. */
+function chunksIn(bytes: Buffer): [body: Buffer, after: Buffer] {
+  const start = bytes.indexOf('\r\n') + 2;
+  const length = Number.parseInt(bytes.toString('latin1', 0, start), 16);
+  const end = start + length + 2;
+  if (start === 1 || !(length > 0)) return [Buffer.alloc(0), length === 0 ? bytes.subarray(end) : Buffer.alloc(0)];
+  const [more, after] = chunksIn(bytes.subarray(end));
+  return [Buffer.concat([bytes.subarray(start, start + length), more]), after];
 }
