@@ -90,7 +90,8 @@ function repliesIn(bytes: Buffer): Reply[] {
 function bodyIn(head: string, bytes: Buffer): [body: Buffer, after: Buffer] {
   if (/^transfer-encoding: chunked/im.test(head)) return chunksIn(bytes);
   // That of an answer to HEAD, which has a length, does not come.
-  const length = bytes.toString('latin1', 0, 9) === 'HTTP/1.1 ' ? 0 : Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
+  const length =
+    bytes.toString('latin1', 0, 9) === 'HTTP/1.1 ' ? 0 : Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
   return [bytes.subarray(0, length), bytes.subarray(length)];
 }
 
