@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { configurations } from '../export/architectures/configurations.js';
 import { buildNetwork, withGrid } from '../export/architectures/index.js';
@@ -14,12 +14,16 @@ import { seeded } from '../export/random.js';
 import { CPU, type Device, openSession, type Provider, type Session } from '../export/runtime.js';
 import { type Tensor, tensor } from '../export/tensor.js';
 import { initialise } from '../export/train/initialise.js';
-import { whole } from '../src/commands/numbers.js';
+import { positive, whole } from '../src/commands/numbers.js';
 import { batchSizes } from '../src/inference/batch-sizes.js';
 import { padded } from '../src/inference/buckets.js';
+import { openBySize } from '../src/inference/by-size.js';
 import { chooseProvider, runConvolution } from '../src/inference/provider.js';
 import { probeOf, selfTest } from '../src/inference/self-test.js';
+import { closedLoop, summary } from './load.js';
 import { randomModel, withFolder } from './models.js';
+import { photographs } from './pictures.js';
+import { startServer, withServer } from './server.js';
 import { median, rounded, timed } from './statistics.js';
 import { BATCH, ownSteps } from './training-step.js';
 
@@ -30,6 +34,7 @@ import { BATCH, ownSteps } from './training-step.js';
 const TOLERANCE = 1e-3;
 const ROUNDS = 20;
 const BATCHES = [1, 8, 64];
+const CLIENTS = [1, 64];
 const atLeastOne = (text: string, sizes: number[] = []) => [...sizes, whole(1)(text)];
 
 const options = new Command('gpu-check')
@@ -45,8 +50,9 @@ const options = new Command('gpu-check')
   )
   .option('--batch <sizes...>', `images in a batch (default: ${BATCHES.join(' ')})`, atLeastOne)
   .option('--images <n>', 'images that are encoded and decoded', whole(1), 256)
+  .option('--seconds <n>', 'how long the service is under load, each time', positive, 5)
   .parse()
-  .opts<{ provider: Provider; device: number; model: string[]; batch?: number[]; images: number }>();
+  .opts<{ provider: Provider; device: number; model: string[]; batch?: number[]; images: number; seconds: number }>();
 const { provider, images: count, batch: batches = BATCHES } = options;
 const device: Device = { provider, id: options.device };
 const threads = availableParallelism();
@@ -57,9 +63,14 @@ interface Graphs {
   readonly inverse: Session;
 }
 
-async function openThere(folder: string, manifest: Manifest): Promise<Graphs> {
+/** As a worker of the service has them. */
+async function openThere(folder: string, manifest: Manifest, sizes: readonly number[]): Promise<Graphs> {
   const open = (graph: 'forward' | 'inverse') =>
-    openPlaced(join(folder, `${graph}.onnx`), { threads, device }, (session) => session.run(probeOf(manifest, graph)));
+    openBySize(sizes, (images) =>
+      openPlaced(join(folder, `${graph}.onnx`), { threads, device }, (session) =>
+        session.run(probeOf(manifest, graph, images)),
+      ),
+    );
   return { forward: await open('forward'), inverse: await open('inverse') };
 }
 
@@ -78,8 +89,12 @@ const bucketed = ({ forward, inverse }: Graphs, buckets: readonly number[]): Gra
 async function checkModel(folder: string, images: number): Promise<boolean> {
   const manifest = await readModelFolder(folder);
   const { name: model, input } = manifest;
-  const there = await openThere(folder, manifest);
+  const found = batchSizes({ maxBatch: 0, batchBuckets: '' }, [{ folder, manifest }], provider);
+  const limit = found.limits.get(model)!;
+  const buckets = provider === 'cpu' ? [1, limit] : found.buckets.get(model)!;
+  const there = await openThere(folder, manifest, [...new Set([...buckets, ...batches])]);
   const here = await openHere(folder);
+  const [gpu, cpu] = [bucketed(there, buckets), here];
   const noise = noiseImages(images, input, 3);
   const some = tensor('uint8', [4, input.height, input.width, input.channels], noiseImages(4, input, 4).pixels);
   print({
@@ -90,22 +105,16 @@ async function checkModel(folder: string, images: number): Promise<boolean> {
     what: 'every convolution and product of Φ and Φ⁻¹ ran there',
   });
 
-  const [ours, theirs] = await Promise.all(
-    [there, here].map(({ forward }) => forward.run({ pixels: some }, ['logits'])),
-  );
+  const [ours, theirs] = await Promise.all([gpu, cpu].map(({ forward }) => forward.run({ pixels: some }, ['logits'])));
   const error = relativeError(ours!.logits!.data as Float32Array, theirs!.logits!.data as Float32Array);
   print({ check: 'logits', model, relativeError: rounded(error), atMost: TOLERANCE, ok: error <= TOLERANCE });
 
-  const sizes = batchSizes({ maxBatch: 0, batchBuckets: '' }, [{ folder, manifest }], provider);
-  const buckets = sizes.buckets.get(model)!;
-  const tried = buckets.length > 0 ? { encode: buckets, decode: buckets } : undefined;
+  const tried = { encode: buckets, decode: buckets };
   const tested = await selfTest(manifest, there.forward, there.inverse, tried).catch(({ message }: Error) => message);
   const trusted = typeof tested === 'object';
   let ok = trusted && error <= TOLERANCE;
   print({ check: 'self-test', model, buckets, ...(trusted ? tested : { message: tested }), ok: trusted });
 
-  const [gpu, cpu] = [bucketed(there, buckets), here];
-  const limit = sizes.limits.get(model)!;
   for (const [way, graphs] of Object.entries({
     'there and back on the device': gpu,
     'encoded on the device, decoded on the CPU': { forward: gpu.forward, inverse: cpu.inverse },
@@ -119,7 +128,9 @@ async function checkModel(folder: string, images: number): Promise<boolean> {
     print({ check: 'round trip', model, way, images, ...inversion, pixelsRecovered, ...exact });
   }
   for (const batch of batches) print(await speed(there, manifest, batch));
+  print(await changingSizes(there, manifest, buckets));
   for (const session of [there.forward, there.inverse, here.forward, here.inverse]) await session.release();
+  for await (const line of underLoad(folder, manifest)) print(line);
   return ok;
 }
 
@@ -142,11 +153,8 @@ async function speed({ forward, inverse }: Graphs, { name, input }: Manifest, ba
   const feeds = { pixels: tensor('uint8', [batch, input.height, input.width, input.channels], pixels) };
   const { features } = await forward.run(feeds, ['features']);
   await inverse.run({ features: features! }, ['pixels']);
-  const rate = async (session: Session, inputs: Record<string, Tensor>, output: string) => {
-    const times: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) times.push(await timed(() => session.run(inputs, [output])));
-    return rounded((1000 * batch) / median(times));
-  };
+  const rate = async (session: Session, inputs: Record<string, Tensor>, output: string) =>
+    rounded((1000 * batch) / (await usual(() => session.run(inputs, [output]))));
   return {
     check: 'speed',
     model: name,
@@ -154,6 +162,46 @@ async function speed({ forward, inverse }: Graphs, { name, input }: Manifest, ba
     forwardPerSecond: await rate(forward, feeds, 'logits'),
     inversePerSecond: await rate(inverse, { features: features! }, 'pixels'),
   };
+}
+
+/** The time that batches of the least and of the most images take in turn, over what they take each among their like. */
+async function changingSizes({ forward }: Graphs, { name, input }: Manifest, sizes: readonly number[]) {
+  const runs = [Math.min(...sizes), Math.max(...sizes)].map((images) => {
+    const { pixels } = noiseImages(images, input, 6);
+    const feeds = { pixels: tensor('uint8', [images, input.height, input.width, input.channels], pixels) };
+    return () => forward.run(feeds, ['logits']);
+  });
+  const [small, large] = runs as [() => Promise<unknown>, () => Promise<unknown>];
+  const alone = (await usual(small)) + (await usual(large));
+  const inTurn = await usual(async () => {
+    await small();
+    await large();
+  });
+  return { check: 'sizes in turn', model: name, timeOverAlone: rounded(inTurn / alone) };
+}
+
+/** The median of a few times, in milliseconds. */
+async function usual(run: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) times.push(await timed(run));
+  return median(times);
+}
+
+/** What the service does there, as it starts without other flags, with this process as its clients. */
+async function* underLoad(folder: string, { name, input }: Manifest): AsyncGenerator<object> {
+  const requests = (await photographs(8, input.height)).map((body) => ({
+    path: '/classify',
+    headers: { 'content-type': 'image/jpeg' },
+    body,
+  }));
+  const flags = ['--models', dirname(folder), '--model', name];
+  const there = ['--execution-provider', provider, '--devices', `${device.id}`];
+  yield* withServer(startServer([...flags, ...there]), async function* ({ base }) {
+    for (const clients of CLIENTS) {
+      const load = await closedLoop(base, requests, { clients, seconds: options.seconds });
+      yield { check: 'service', model: name, clients, ...summary(load) };
+    }
+  });
 }
 
 async function checkTraining(): Promise<void> {

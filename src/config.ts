@@ -94,7 +94,7 @@ export const Config = Type.Object({
     pattern: '^[1-9]\\d{0,3}(,[1-9]\\d{0,3})*$',
     words: 'sizes between commas, as 1,8,64',
     description:
-      'sizes that batches are padded up to, so that few kernels are met; the default is none on the CPU, and 1,8,64 on CUDA',
+      'sizes that batches are padded up to; on CUDA each has sessions of its own. The default is none on the CPU, and 1,8,64 on CUDA',
   }),
   backend: Type.Enum([...backends], {
     default: 'local',

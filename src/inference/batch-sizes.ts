@@ -9,7 +9,7 @@ const BATCH_PIXELS: Readonly<Record<Provider, number>> = { cpu: 2 ** 18, cuda: 2
 /** Images beyond which whoever waits behind a batch loses more than it gains (measured: `npm run bench -- overload`). */
 const MOST_IMAGES: Readonly<Record<Provider, number>> = { cpu: 16, cuda: 64 };
 
-/** Buckets where none are given. On GPUs each size may mean other kernels, and so other bits. */
+/** Buckets where none are given. On GPUs each size has sessions, and may have kernels and so last bits, of its own. */
 const BUCKETS: Readonly<Record<Provider, readonly number[]>> = { cpu: [], cuda: [1, 8, 64] };
 
 export interface BatchSizes {

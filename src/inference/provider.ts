@@ -42,11 +42,14 @@ async function whyNotCuda(id: number): Promise<string | undefined> {
     await runConvolution({ device: { provider: 'cuda', id }, threads: 1 });
     return undefined;
   } catch (error) {
-    return firstLine(error as Error);
+    return reasonIn(error as Error);
   }
 }
 
-const firstLine = ({ message }: Error): string => message.split('\n')[0]!.replace(/\.$/, '');
+/** What a library of CUDA answered, out of a line with the code that asked; else the first line. */
+export const reasonIn = ({ message }: Error): string =>
+  /\b(?:CUDA|CUDNN|CUBLAS) failure -?\d+: [^;\n]*[^;\n\s]/.exec(message)?.[0] ??
+  message.split('\n')[0]!.replace(/\.$/, '');
 
 /** Opens a session of one convolution, runs it where it is told to, and closes it. */
 export async function runConvolution(options: SessionOptions): Promise<void> {

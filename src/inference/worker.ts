@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openPlaced, PlacementError } from '../../export/placement.js';
 import { openSession, type Session } from '../../export/runtime.js';
+import { openBySize } from './by-size.js';
 import { createHost, type Open } from './host.js';
 import { giveWay } from './priority.js';
 import {
@@ -21,23 +22,27 @@ import { probeOf, SelfTestError } from './self-test.js';
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
 const settings = workerData as WorkerSettings;
-const { threads, device, limits } = settings;
+const { threads, device, limits, buckets } = settings;
 
 // Who feeds a GPU computes next to nothing, and is waited for.
 if (device.provider === 'cpu') giveWay();
 
-const open: Open = async ({ folder, manifest }, graph) => {
+const open: Open = ({ folder, manifest }, graph) => {
   const path = join(folder, `${graph}.onnx`);
-  const probe = probeOf(manifest, graph, limits.get(manifest.name));
-  const tryOut = async (session: Session) => {
-    checkNames(path, session, graph);
-    await session.run(probe);
+  const openFor = async (images: number): Promise<Session> => {
+    const probe = probeOf(manifest, graph, images);
+    const tryOut = async (session: Session) => {
+      checkNames(path, session, graph);
+      await session.run(probe);
+    };
+    // On the CPU there is nothing to fall back to.
+    if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, tryOut);
+    const session = await openSession(path, { threads });
+    await tryOut(session);
+    return session;
   };
-  // On the CPU there is nothing to fall back to.
-  if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, tryOut);
-  const session = await openSession(path, { threads });
-  await tryOut(session);
-  return session;
+  const { name } = manifest;
+  return device.provider === 'cpu' ? openFor(limits.get(name)!) : openBySize(buckets.get(name)!, openFor);
 };
 
 /** @throws Error when a file holds another graph than its name says */

@@ -22,11 +22,12 @@ const check = async (...flags: string[]): Promise<Line[]> => {
 };
 
 t.test('the check of GPUs does on the CPU what it would do there', async (t) => {
-  const lines = await check('--provider', 'cpu', '--model', 'fashion-mnist', '--images', '4', '--batch', '2');
+  const flags = ['--images', '4', '--batch', '2', '--seconds', '0.5'];
+  const lines = await check('--provider', 'cpu', '--model', 'fashion-mnist', ...flags);
   const of = (name: string) => lines.filter((line) => line.check === name);
   t.same(
     [...new Set(lines.map((line) => line.check))],
-    ['provider', 'placement', 'logits', 'self-test', 'round trip', 'speed', 'training'],
+    ['provider', 'placement', 'logits', 'self-test', 'round trip', 'speed', 'sizes in turn', 'service', 'training'],
   );
   t.ok(lines.every(({ ok = true }) => ok));
   t.match(of('logits'), [{ relativeError: 0 }]);
@@ -39,6 +40,8 @@ t.test('the check of GPUs does on the CPU what it would do there', async (t) => 
     ],
   );
   t.match(of('speed'), [{ batch: 2, forwardPerSecond: Number, inversePerSecond: Number }]);
+  t.match(of('sizes in turn'), [{ timeOverAlone: Number }]);
+  for (const { statuses } of of('service')) t.same(Object.keys(statuses as object), ['200']);
   t.match(of('training'), [{ stepsPerSecond: Number, lossAfter: Number }]);
 });
 

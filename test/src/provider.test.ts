@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import t from 'tap';
 import { nativeFolder } from '../../export/cuda.js';
 import { noiseImages } from '../../export/model/noise.js';
+import type { Session } from '../../export/runtime.js';
 import { tensor } from '../../export/tensor.js';
 import { readConfig } from '../../src/config.js';
 import { batchSizes } from '../../src/inference/batch-sizes.js';
 import { bucketFor, bucketsOf, padded } from '../../src/inference/buckets.js';
+import { openBySize } from '../../src/inference/by-size.js';
 import { openEngine } from '../../src/inference/engine.js';
 import type { ModelSource } from '../../src/inference/protocol.js';
-import { chooseProvider } from '../../src/inference/provider.js';
+import { chooseProvider, reasonIn } from '../../src/inference/provider.js';
 import { service } from '../helpers/app.js';
 import { cli } from '../helpers/cli.js';
 
@@ -53,6 +55,37 @@ t.test('batches are padded up to buckets, and cut back', async (t) => {
   const x = tensor('float32', [2, 2], [1, 2, 3, 4]);
   t.same((await run({ x })).y, x);
   t.same(seen, [[4, 2, 1, 2, 3, 4, 3, 4, 3, 4]], 'the last row is repeated');
+});
+
+t.test('where CUDA does not work, what it answered is told, not the line of code that asked', async (t) => {
+  const call =
+    '/onnxruntime_src/cuda_call.cc:146 std::conditional_t<THRW, void, Status> CudaCall(ERRTYPE, const char*)';
+  const answer =
+    'CUDA failure 101: invalid device ordinal ; GPU=0 ; hostname=vm ; expr=cudaSetDevice(info_.device_id); .';
+  t.equal(reasonIn(new Error(`${call} ${answer}`)), 'CUDA failure 101: invalid device ordinal');
+  t.equal(
+    reasonIn(new Error('CUDNN failure 3: CUDNN_STATUS_BAD_PARAM ; GPU=0')),
+    'CUDNN failure 3: CUDNN_STATUS_BAD_PARAM',
+  );
+  t.equal(reasonIn(new Error('It ran elsewhere.\nat once')), 'It ran elsewhere');
+});
+
+t.test('each size of batch has a session of its own', async (t) => {
+  const log: string[] = [];
+  const open = async (images: number) => {
+    if (images > 8) throw new Error('out of memory');
+    const run = async () => log.push(`${images} runs`);
+    const release = async () => log.push(`${images} is released`);
+    return { run, release } as object as Session;
+  };
+  const opened = await openBySize([1, 8], open);
+  const images = (count: number) => ({ x: tensor('float32', [count, 1], new Float32Array(count)) });
+  for (const count of [8, 1, 8]) await opened.run(images(count));
+  await t.rejects(opened.run(images(3)), { message: 'a batch of 3 images, where one of 1, 8 was expected' });
+  await opened.release();
+  t.same(log, ['8 runs', '1 runs', '8 runs', '1 is released', '8 is released']);
+  await t.rejects(openBySize([1, 64], open), { message: 'out of memory' });
+  t.same(log.slice(5), ['1 is released'], 'none is left open');
 });
 
 t.test('sizes of batches follow what is given, the model and what computes', async (t) => {
