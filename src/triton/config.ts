@@ -26,7 +26,8 @@ const kinds = { cuda: Symbol('KIND_GPU'), cpu: Symbol('KIND_CPU'), auto: Symbol(
 
 /**
  * The configuration of a graph: a `ModelConfig` of Triton's ONNX Runtime backend, with batches formed as requests come.
- * Every preferred size is run once before the model is ready, for on a GPU the first batch of a size is slow.
+ * Every preferred size is run once before the model is ready, for on a GPU the first batch of a size is slow; from ONNX
+ * Runtime 1.20 on so is any whose size is not that of the batch before (https://github.com/microsoft/onnxruntime/issues/23006).
  *
  * Triton neither pads batches nor keeps those of Φ and Φ⁻¹ alike, so a GPU may choose other kernels in one direction
  * than in the other, and no setting here rules that out. That the inverse is exact at the sizes in use is to be measured
