@@ -1,15 +1,16 @@
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import { packagePath } from '../export/package.js';
 import { seeded } from '../export/random.js';
+import { fullCollection } from '../src/heap.js';
 import { closedLoop, goodput, joined, type Load, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
-import type { SlowClients } from './slow-clients-worker.js';
 import { quantile, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
 
 const SLOW = 500;
-/** Rounds, in every other of which the slow clients come first. */
+/** Rounds, in every other of which the slow clients come first, after one that is not counted: a service is slower when young. */
 const ROUNDS = 14;
 const SECONDS = 6;
 /** The share of the sustainable rate at which the others send. */
@@ -28,6 +29,8 @@ type Kind = (typeof kinds)[number];
  * Latency of requests while hundreds of clients send a byte a second, over latency without them: just after they have come,
  * when the service has new connections to find a place for, and later. The 99th percentile is that of all requests of a kind
  * together, which single measurements tell too roughly; the interval holds it in 95 of 100 cases (bootstrap over rounds).
+ * The slow clients are a process of their own, and this one collects its garbage between loads: a tail of one in a hundred
+ * would tell of them else.
  */
 export const slowClients = ({ seconds = SECONDS }: Choice): AsyncGenerator<object> =>
   eachSubject({}, ['fashion-mnist'], (subject) =>
@@ -38,7 +41,9 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
   const rate = SHARE * goodput(await closedLoop(base, requests, { clients: 8, seconds }));
   const loads: Record<Kind, Load[]> = { alone: [], arriving: [], staying: [] };
   let replaced = 0;
+  const collect = fullCollection();
   const load = async (kind: Kind) => {
+    collect();
     loads[kind].push(await openLoop(base, requests, { rate, cap: CAP, seconds }));
   };
   const among = async () => {
@@ -50,10 +55,11 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
     replaced += await slow.stop();
     await sleep(1000);
   };
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round <= ROUNDS; round++) {
     if (round % 2 === 0) await load('alone');
     await among();
     if (round % 2 === 1) await load('alone');
+    if (round === 0) for (const kind of kinds) loads[kind] = [];
   }
   const ms = Object.fromEntries(kinds.map((kind) => [kind, loads[kind].map(msOf)])) as Record<Kind, number[][]>;
   yield {
@@ -83,16 +89,14 @@ function compared(alone: readonly number[][], among: readonly number[][]) {
 const msOf = ({ latencies }: Load): number[] => Object.values(latencies).flat();
 const p99 = (measured: readonly (readonly number[])[]): number => quantile(measured.flat(), 0.99);
 
-/** Clients that send a byte a second each, in a thread of their own, so that they take nothing from the others here. */
+/** Clients that send a byte a second each. */
 function startSlow(port: number) {
-  const worker = new Worker(new URL('./slow-clients-worker.js', import.meta.url), {
-    workerData: { port, count: SLOW } satisfies SlowClients,
-  });
+  const child = fork(packagePath('dist', 'bench', 'slow-clients-process.js'), [`${port}`, `${SLOW}`]);
   return {
     /** Tells how many of them the service gave up, and were replaced. */
     async stop(): Promise<number> {
-      worker.postMessage('stop');
-      const [replaced] = (await once(worker, 'message')) as [number];
+      child.send('stop');
+      const [[replaced]] = (await Promise.all([once(child, 'message'), once(child, 'exit')])) as [[number], unknown];
       return replaced;
     },
   };

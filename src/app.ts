@@ -18,7 +18,7 @@ import { installRateLimit } from './plugins/rate-limit.js';
 import { installSecurityHeaders } from './plugins/security-headers.js';
 import { installServerTiming } from './plugins/server-timing.js';
 import { createShedding } from './plugins/shedding.js';
-import { closingAll, oneATurn, refuseOnSocket } from './plugins/sockets.js';
+import { closingAll, oneByOne, refuseOnSocket } from './plugins/sockets.js';
 import { installTracing } from './plugins/tracing.js';
 import { installUploads } from './plugins/uploads.js';
 import { installWork } from './plugins/work.js';
@@ -72,7 +72,7 @@ export async function buildApp(
       onError(error, request, reply);
       if (request.failure) metrics.rejected(request.failure.code);
     },
-    clientErrorHandler: oneATurn((error, socket) => {
+    clientErrorHandler: oneByOne((error, socket) => {
       const code = refuseOnSocket(error, socket);
       if (code) metrics.rejected(code);
     }),

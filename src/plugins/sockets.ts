@@ -31,15 +31,18 @@ export function refuseOnSocket(error: ConnectionError, socket: Socket): ProblemC
 const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean =>
   socket._httpMessage?.headersSent === true;
 
+/** Milliseconds from one connection that failed to the next, where many fail together. */
+const APART = 4;
+
 /**
- * Has connections that fail together, as when the time of many is up, handled one in each turn of the loop: between them
- * others go on, who would have to wait for all of them.
+ * Has connections that fail together, as when the time of many is up, handled one after the other with a pause between them:
+ * what each costs, and the connection that takes its place, would otherwise come before all others that wait.
  */
-export function oneATurn(handle: (error: ConnectionError, socket: Socket) => void): typeof handle {
+export function oneByOne(handle: (error: ConnectionError, socket: Socket) => void, pause = APART): typeof handle {
   const failed: [ConnectionError, Socket][] = [];
   const next = () => {
     handle(...failed.shift()!);
-    if (failed.length > 0) setImmediate(next);
+    if (failed.length > 0) setTimeout(next, pause);
   };
   return (error, socket) => {
     if (failed.push([error, socket]) === 1) setImmediate(next);

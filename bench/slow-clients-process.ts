@@ -1,19 +1,14 @@
 import { connect, type Socket } from 'node:net';
-import { parentPort, workerData } from 'node:worker_threads';
 
-// Clients that send a byte a second each; one that the service gives up is replaced. Told to stop, it says how many were.
+// Clients that send a byte a second each; one that the service gives up is replaced. Told anything, the process says how many
+// were, and ends.
 
 /** The time between two bytes. */
 const PAUSE_MS = 1000;
 /** The head is sent at once by two of three; the third sends it by bytes as well. */
 const HEAD = `POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n`;
 
-export interface SlowClients {
-  readonly port: number;
-  readonly count: number;
-}
-
-const { port, count } = workerData as SlowClients;
+const [port, count] = process.argv.slice(2).map(Number) as [port: number, count: number];
 const sockets: { socket: Socket; sent: number }[] = [];
 let replaced = 0;
 const open = (i: number) => {
@@ -36,8 +31,9 @@ const timer = setInterval(() => {
     } else one.socket.write(HEAD[one.sent++] ?? 'x');
   }
 }, PAUSE_MS / 100);
-parentPort!.once('message', () => {
+process.once('message', () => {
   clearInterval(timer);
   for (const { socket } of sockets) socket.destroy();
-  parentPort!.postMessage(replaced);
+  process.send!(replaced, () => process.disconnect());
 });
+process.once('disconnect', () => process.exit());
