@@ -32,20 +32,25 @@ const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }
   socket._httpMessage?.headersSent === true;
 
 /** Milliseconds from one connection that failed to the next, where many fail together. */
-const APART = 4;
+const APART = 10;
 
 /**
  * Has connections that fail together, as when the time of many is up, handled one after the other with a pause between them:
- * what each costs, and the connection that takes its place, would otherwise come before all others that wait.
+ * what each costs, and the connection that takes its place, would otherwise come before all others that wait. Until its turn
+ * nothing more is read from a connection.
  */
 export function oneByOne(handle: (error: ConnectionError, socket: Socket) => void, pause = APART): typeof handle {
-  const failed: [ConnectionError, Socket][] = [];
+  const failed = new Map<Socket, ConnectionError>();
   const next = () => {
-    handle(...failed.shift()!);
-    if (failed.length > 0) setTimeout(next, pause);
+    const [socket, error] = failed.entries().next().value!;
+    failed.delete(socket);
+    if (failed.size > 0) setTimeout(next, pause);
+    handle(error, socket.resume());
   };
   return (error, socket) => {
-    if (failed.push([error, socket]) === 1) setImmediate(next);
+    if (failed.has(socket)) return;
+    failed.set(socket.pause(), error);
+    if (failed.size === 1) setImmediate(next);
   };
 }
 

@@ -144,10 +144,12 @@ t.test('connections that fail together are handled in their order, with a pause 
     handled.push(failed);
     times.push(performance.now());
   }, PAUSE);
-  for (const failure of failures) handle(...failure);
+  for (const failure of failures.flatMap((each) => [each, each])) handle(...failure);
   t.same(handled, [], 'what is under way comes first');
+  t.ok(failures.every(([, socket]) => socket.isPaused()));
   while (handled.length < failures.length) await new Promise(setImmediate);
-  t.same(handled, failures);
+  t.same(handled, failures, 'each once');
+  t.notOk(failures.some(([, socket]) => socket.isPaused()));
   // A timer may be early by what it is rounded.
   for (let i = 1; i < times.length; i++) t.ok(times[i]! - times[i - 1]! > PAUSE - 2, `${times}`);
 });
