@@ -1,5 +1,4 @@
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 /**
  * How far V8's heap grows beyond what is alive before all garbage is collected, in percent. With 30, every second arrival of
@@ -35,10 +34,4 @@ export function putOffCollections(seconds = 5): void {
   clearTimeout(usual);
   boundHeap(PUT_OFF);
   usual = setTimeout(boundHeap, seconds * 1000).unref();
-}
-
-/** Collects all garbage: what `node --expose-gc` gives every script. https://nodejs.org/api/v8.html#v8setflagsfromstringflags */
-export function fullCollection(): () => void {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc');
 }

@@ -1,5 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { FastifyInstance } from 'fastify';
-import { fullCollection } from '../heap.js';
 
 /** Seconds without work after which memory is given back. */
 const QUIET = 10;
@@ -22,4 +23,10 @@ export function installQuiet(app: FastifyInstance, seconds = QUIET, collect = fu
     },
   });
   app.addHook('onClose', async () => clearInterval(timer));
+}
+
+/** What `node --expose-gc` gives every script. https://nodejs.org/api/v8.html#v8setflagsfromstringflags */
+function fullCollection(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc');
 }
