@@ -12,13 +12,6 @@ const GROWTH = 100;
 const PUT_OFF = 200;
 
 /**
- * Has all garbage collected at one go. V8 would begin early and find it in steps, between which requests go on, but no turn of
- * the loop without one, and with threads of its own beside, which take the cores from those that compute: on two cores,
- * requests of some 80 ms took up to 120 instead of one pause of 20 to 50, and collections came twice as often.
- */
-export const collectAtOnce = (): void => setFlagsFromString('--no-incremental-marking');
-
-/**
  * Bounds the heap of this process and its threads. V8 alone reckons the growth from its speed of late, up to fourfold, so
  * that memory would follow the history of the load. `node --v8-options` lists the flag.
  */

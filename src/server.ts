@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { buildApp } from './app.js';
 import type { Config } from './config.js';
-import { boundHeap, collectAtOnce } from './heap.js';
+import { boundHeap } from './heap.js';
 import { openEngine } from './inference/engine.js';
 import type { Observer } from './inference/pool.js';
 import { createMetrics } from './metrics/metrics.js';
@@ -15,7 +15,6 @@ import { createMetrics } from './metrics/metrics.js';
  */
 export async function serve(config: Config): Promise<void> {
   boundHeap();
-  collectAtOnce();
   const log = pino({ level: config.logLevel, name: 'irevnet' });
   const metrics = createMetrics();
   const engine = await openEngine(config, { observer: { ...metrics.observer, ...logged(log) } });

@@ -43,30 +43,3 @@ t.test(
     t.ok(over < 0.85 * putOff, `${over}, when that is over, of ${putOff}`);
   },
 );
-
-/** Prints how many times V8 begins to look for garbage in steps while old objects are replaced. */
-const steps = async (before: string): Promise<number> => {
-  const script = `
-    import { constants, PerformanceObserver } from 'node:perf_hooks';
-    let steps = 0;
-    const count = (list) => list.getEntries().forEach(({ detail }) => steps += detail.kind === constants.NODE_PERFORMANCE_GC_INCREMENTAL);
-    new PerformanceObserver(count).observe({ entryTypes: ['gc'] });
-    ${before}
-    const alive = [];
-    for (let turn = 0; turn < 10; turn++) {
-      for (let i = 0; i < 400_000; i++) {
-        if (i % 100_000 === 0) await new Promise(setImmediate);
-        alive[i] = { turn, half: i / 2 };
-      }
-    }
-    await new Promise((later) => setTimeout(later, 100));
-    console.log(steps);
-  `;
-  const { stdout } = await execute(process.execPath, ['--input-type=module', '--eval', script]);
-  return Number(stdout);
-};
-
-t.test('garbage is collected at one go', async (t) => {
-  t.ok((await steps('')) > 0);
-  t.equal(await steps(`const { collectAtOnce } = await import('${heap}'); collectAtOnce();`), 0);
-});
