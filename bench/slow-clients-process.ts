@@ -1,7 +1,15 @@
 import { connect, type Socket } from 'node:net';
+import { constants, setPriority } from 'node:os';
 
-// Clients that send a byte a second each; one that the service gives up is replaced. Told anything, the process says how many
-// were, and ends.
+// Clients that send a byte a second each; one that the service gives up is replaced. Told anything, the process says what
+// became of it, and ends. It takes what is left of the cores: those of real slow clients are their own.
+
+export interface Slow {
+  /** Clients that the service gave up. */
+  readonly replaced: number;
+  /** Bytes that each client sent a second, but for its first. */
+  readonly bytesPerSecond: number;
+}
 
 /** The time between two bytes. */
 const PAUSE_MS = 1000;
@@ -10,7 +18,7 @@ const HEAD = `POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/
 
 const [port, count] = process.argv.slice(2).map(Number) as [port: number, count: number];
 const sockets: { socket: Socket; sent: number }[] = [];
-let replaced = 0;
+let [replaced, bytes] = [0, 0];
 const open = (i: number) => {
   const socket = connect(port, '127.0.0.1')
     .on('error', () => undefined)
@@ -19,7 +27,9 @@ const open = (i: number) => {
   socket.write(HEAD.slice(0, sent));
   sockets[i] = { socket, sent };
 };
+setPriority(constants.priority.PRIORITY_LOW);
 for (let i = 0; i < count; i++) open(i);
+const start = performance.now();
 let next = 0;
 // A few bytes every few milliseconds, not all at once.
 const timer = setInterval(() => {
@@ -28,12 +38,16 @@ const timer = setInterval(() => {
     if (one.socket.destroyed || one.socket.readableEnded) {
       replaced++;
       open(next);
-    } else one.socket.write(HEAD[one.sent++] ?? 'x');
+    } else {
+      one.socket.write(HEAD[one.sent++] ?? 'x');
+      bytes++;
+    }
   }
 }, PAUSE_MS / 100);
 process.once('message', () => {
   clearInterval(timer);
   for (const { socket } of sockets) socket.destroy();
-  process.send!(replaced, () => process.disconnect());
+  const bytesPerSecond = ((bytes / count) * 1000) / (performance.now() - start);
+  process.send!({ replaced, bytesPerSecond } satisfies Slow, () => process.disconnect());
 });
 process.once('disconnect', () => process.exit());

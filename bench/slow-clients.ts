@@ -6,7 +6,8 @@ import { seeded } from '../export/random.js';
 import { boundHeap } from '../src/heap.js';
 import { closedLoop, goodput, joined, type Load, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
-import { quantile, rounded } from './statistics.js';
+import type { Slow } from './slow-clients-process.js';
+import { mean, quantile, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
 
 const SLOW = 500;
@@ -43,17 +44,17 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
   boundHeap(GROWTH);
   const rate = SHARE * goodput(await closedLoop(base, requests, { clients: 8, seconds }));
   const loads: Record<Kind, Load[]> = { alone: [], arriving: [], staying: [] };
-  let replaced = 0;
+  const slow: Slow[] = [];
   const load = async (kind: Kind) => {
     loads[kind].push(await openLoop(base, requests, { rate, cap: CAP, seconds }));
   };
   const among = async () => {
-    const slow = startSlow(port);
+    const stop = startSlow(port);
     await sleep(CONNECTED);
     await load('arriving');
     await sleep(SETTLED);
     await load('staying');
-    replaced += await slow.stop();
+    slow.push(await stop());
     await sleep(1000);
   };
   for (let round = 0; round <= ROUNDS; round++) {
@@ -66,7 +67,8 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
   yield {
     requestsPerSecond: rounded(rate),
     slowClients: SLOW,
-    replaced,
+    replaced: slow.reduce((sum, { replaced }) => sum + replaced, 0),
+    bytesPerSecond: rounded(mean(slow.map(({ bytesPerSecond }) => bytesPerSecond))),
     rounds: ROUNDS,
     p99MsAlone: rounded(p99(ms.alone)),
     ...Object.fromEntries((['arriving', 'staying'] as const).map((kind) => [kind, compared(ms.alone, ms[kind])])),
@@ -90,15 +92,12 @@ function compared(alone: readonly number[][], among: readonly number[][]) {
 const msOf = ({ latencies }: Load): number[] => Object.values(latencies).flat();
 const p99 = (measured: readonly (readonly number[])[]): number => quantile(measured.flat(), 0.99);
 
-/** Clients that send a byte a second each. */
-function startSlow(port: number) {
+/** Starts clients that send a byte a second each; what comes back ends them. */
+function startSlow(port: number): () => Promise<Slow> {
   const child = fork(packagePath('dist', 'bench', 'slow-clients-process.js'), [`${port}`, `${SLOW}`]);
-  return {
-    /** Tells how many of them the service gave up, and were replaced. */
-    async stop(): Promise<number> {
-      child.send('stop');
-      const [[replaced]] = (await Promise.all([once(child, 'message'), once(child, 'exit')])) as [[number], unknown];
-      return replaced;
-    },
+  return async () => {
+    child.send('stop');
+    const [[slow]] = (await Promise.all([once(child, 'message'), once(child, 'exit')])) as [[Slow], unknown];
+    return slow;
   };
 }
