@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * How far V8's heap grows beyond what is alive before all garbage is collected, in percent. With 30, every second arrival of
- * 500 slow clients sets a collection off; with 100 hardly any does, for 10 to 15 MB.
+ * 500 slow clients sets a collection off; with 100 one of eight does, for 10 to 15 MB.
  */
 const GROWTH = 100;
 /**

@@ -37,7 +37,7 @@ const APART = 10;
 /**
  * Has connections that fail together, as when the time of many is up, handled one after the other with a pause between them:
  * what each costs, and the connection that takes its place, would otherwise come before all others that wait. Until its turn
- * nothing more is read from a connection.
+ * nothing more is read from a connection. One that is closed already does not wait, so that no more do than may be open.
  */
 export function oneByOne(handle: (error: ConnectionError, socket: Socket) => void, pause = APART): typeof handle {
   const failed = new Map<Socket, ConnectionError>();
@@ -48,6 +48,7 @@ export function oneByOne(handle: (error: ConnectionError, socket: Socket) => voi
     handle(error, socket.resume());
   };
   return (error, socket) => {
+    if (socket.destroyed) return handle(error, socket);
     if (failed.has(socket)) return;
     failed.set(socket.pause(), error);
     if (failed.size === 1) setImmediate(next);

@@ -152,6 +152,12 @@ t.test('connections that fail together are handled in their order, with a pause 
   t.notOk(failures.some(([, socket]) => socket.isPaused()));
   // A timer may be early by what it is rounded.
   for (let i = 1; i < times.length; i++) t.ok(times[i]! - times[i - 1]! > PAUSE - 2, `${times}`);
+  handle(...failures[0]!);
+  await new Promise(setImmediate);
+  t.equal(handled.length, failures.length + 1, 'who comes later does not wait');
+  const [error, socket] = failures[1]!;
+  handle(error, socket.destroy());
+  t.equal(handled.length, failures.length + 2, 'nor who is closed');
 });
 
 t.test('no more connections than are allowed', async (t) => {
