@@ -11,15 +11,18 @@ import { mean, quantile, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
 
 const SLOW = 500;
-/** Rounds, in every other of which the slow clients come first, after one that is not counted: a service is slower when young. */
-const ROUNDS = 14;
-const SECONDS = 6;
+/**
+ * Rounds, in every other of which the slow clients come first, after one that is not counted: a service is slower when young.
+ * They are many and short, since a machine may be faster in one minute than in the next.
+ */
+const ROUNDS = 40;
+const SECONDS = 5;
 /** The share of the sustainable rate at which the others send. */
 const SHARE = 0.5;
 const CAP = 256;
-/** Milliseconds until all slow clients are connected, and until what that left in memory is collected. */
+/** Milliseconds until all slow clients are connected, and from when they have gone. */
 const CONNECTED = 2000;
-const SETTLED = 4000;
+const GONE = 1000;
 /** Draws of rounds from which an interval is taken. */
 const DRAWS = 2000;
 /** How far the heap of this process may grow, in percent. */
@@ -52,10 +55,9 @@ async function* measure({ requests }: Subject, { base, port }: Server, seconds: 
     const stop = startSlow(port);
     await sleep(CONNECTED);
     await load('arriving');
-    await sleep(SETTLED);
     await load('staying');
     slow.push(await stop());
-    await sleep(1000);
+    await sleep(GONE);
   };
   for (let round = 0; round <= ROUNDS; round++) {
     if (round % 2 === 0) await load('alone');
