@@ -3,8 +3,11 @@ import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import { type ProblemCode, problemDetails, problems } from '../errors.js';
 
+/** Of a request whose head or body did not arrive in time. */
+const TIME_IS_UP = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 const codes: Readonly<Record<string, ProblemCode>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+  [TIME_IS_UP]: 'request-timeout',
   HPE_HEADER_OVERFLOW: 'headers-too-large',
 };
 
@@ -31,27 +34,28 @@ export function refuseOnSocket(error: ConnectionError, socket: Socket): ProblemC
 const hasBegunReply = (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean =>
   socket._httpMessage?.headersSent === true;
 
-/** Milliseconds from one connection that failed to the next, where many fail together. */
+/** Milliseconds from one connection that is given up to the next, where the time of many is up. */
 const APART = 10;
 
 /**
- * Has connections that fail together, as when the time of many is up, handled one after the other with a pause between them:
- * what each costs, and the connection that takes its place, would otherwise come before all others that wait. Until its turn
- * nothing more is read from a connection. One that is closed already does not wait, so that no more do than may be open.
+ * Has connections whose time is up handled one after the other with a pause between them. Node.js looks for them now and
+ * then and finds many together: what each costs, and the connection that takes its place, would come before all others that
+ * wait. Until its turn nothing more is read from a connection. Every other failure is handled at once: nothing brings those
+ * together but their clients, and whoever has left, or speaks no HTTP, must not keep a place that others need.
  */
 export function oneByOne(handle: (error: ConnectionError, socket: Socket) => void, pause = APART): typeof handle {
-  const failed = new Map<Socket, ConnectionError>();
+  const late = new Map<Socket, ConnectionError>();
   const next = () => {
-    const [socket, error] = failed.entries().next().value!;
-    failed.delete(socket);
-    if (failed.size > 0) setTimeout(next, pause);
+    const [socket, error] = late.entries().next().value!;
+    late.delete(socket);
+    if (late.size > 0) setTimeout(next, pause);
     handle(error, socket.resume());
   };
   return (error, socket) => {
-    if (socket.destroyed) return handle(error, socket);
-    if (failed.has(socket)) return;
-    failed.set(socket.pause(), error);
-    if (failed.size === 1) setImmediate(next);
+    if (error.code !== TIME_IS_UP) return handle(error, socket);
+    if (late.has(socket)) return;
+    late.set(socket.pause(), error);
+    if (late.size === 1) setImmediate(next);
   };
 }
 
