@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
-import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { Problem } from '../errors.js';
+import { Turns } from '../turns.js';
+import type { Cancellation } from '../work.js';
 import { isCutShort } from './complete.js';
 import { type FitOptions, fitting } from './fit.js';
 import type { Done, Picture } from './picture.js';
@@ -15,9 +16,11 @@ sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: loaders });
 sharp.cache(false);
 
-/** The size that is wanted, in pixels, how an image gets it, and how many pixels are read. */
+/** The size that is wanted, in pixels, how an image gets it, how many pixels are read, and for whom. */
 export interface DecodeOptions extends FitOptions {
   readonly maxPixels: number;
+  /** Says when nobody waits for the image any more; once it is being decoded, it is to its end. */
+  readonly cancellation?: Cancellation | undefined;
 }
 
 export interface Decoded {
@@ -33,7 +36,7 @@ export interface Decoded {
 const MAX_SCANS = 100;
 
 /** As many images at once as there are cores: more would only take memory. */
-const decoders = pLimit(availableParallelism());
+const decoders = new Turns(availableParallelism());
 
 /** Seconds that libvips may spend on one image. */
 const DECODE_SECONDS = 30;
@@ -42,13 +45,13 @@ const DECODE_SECONDS = 30;
  * Reads the first frame of an image file in sRGB, turns it as EXIF says and resizes it. An image that has the wanted size
  * already keeps its pixels, whatever `fit` and `shortSide` say.
  * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels;
- *   RangeError as `cover`
+ *   RangeError as `cover`; the reason of the cancellation
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const type = typeOf(bytes);
   const plain = type === 'png' ? readPlainPng(bytes, options) : undefined;
   if (plain) return { type, width: plain.width, height: plain.height, picture: plain };
-  return decoders(() => decodeByLibvips(type, bytes, options));
+  return decoders.run(() => decodeByLibvips(type, bytes, options), options.cancellation);
 }
 
 async function decodeByLibvips(type: ImageType, bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {

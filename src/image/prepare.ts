@@ -1,5 +1,5 @@
 import type { Manifest } from '../../export/model/manifest.js';
-import { decodeImage } from './decode.js';
+import { type DecodeOptions, decodeImage } from './decode.js';
 import type { Done } from './picture.js';
 import { type Invert, steps } from './steps.js';
 
@@ -11,9 +11,8 @@ export interface Prepared {
   readonly done: readonly Done[];
 }
 
-export interface PrepareOptions {
+export interface PrepareOptions extends Pick<DecodeOptions, 'maxPixels' | 'cancellation'> {
   readonly invert: Invert;
-  readonly maxPixels: number;
 }
 
 /**
@@ -24,11 +23,11 @@ export interface PrepareOptions {
 export async function prepareImage(
   bytes: Uint8Array,
   { input, preprocessing }: Pick<Manifest, 'input' | 'preprocessing'>,
-  { invert, maxPixels }: PrepareOptions,
+  { invert, maxPixels, cancellation }: PrepareOptions,
 ): Promise<Prepared> {
   const { width, height, channels } = input;
   const { fit, shortSide, polarity } = preprocessing;
-  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, shortSide, maxPixels });
+  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, shortSide, maxPixels, cancellation });
   const target = { width, height, channels, polarity, invert };
   const { data, done } = steps.reduce((p, step) => step(p, target), picture);
   return { pixels: data, source, done };

@@ -46,8 +46,9 @@ export async function prepareBatch(
 async function prepareEach(
   files: readonly Uint8Array[],
   manifest: Manifest,
-  { names, work, ...options }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
+  { names, work, ...settings }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
 ): Promise<Prepared[]> {
+  const options = { ...settings, cancellation: work?.cancellation };
   const prepared: Prepared[] = [];
   for (const [i, file] of files.entries()) {
     throwIfCancelled(work);

@@ -1,7 +1,11 @@
+import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import t from 'tap';
+import type { Manifest } from '../../export/model/manifest.js';
 import { type Prepared, prepareImage } from '../../src/image/prepare.js';
 import type { Invert } from '../../src/image/steps.js';
+import { prepareBatch } from '../../src/operations/images.js';
+import { Canceller, type Work } from '../../src/work.js';
 import { pngOf, rectangle } from '../helpers/images.js';
 import { someImages } from '../helpers/networks.js';
 
@@ -95,4 +99,22 @@ t.test('only the first frame of an animation is read', async (t) => {
     .gif({ delay: [100, 100] })
     .toBuffer();
   t.equal(at(await prepare(gif), 5, 5), 10);
+});
+
+t.test('an image that waits for its turn to be decoded is forgotten as soon as nobody waits for it', async (t) => {
+  const photograph = await rectangle(1000, 1000, [250, 250, 250], [20, 20, 20]).jpeg().toBuffer();
+  const batch = (work: Work) =>
+    prepareBatch([photograph], { input, preprocessing } as Manifest, { invert: 'no', maxPixels: 1e6, work });
+  let decoded = 0;
+  const before = Array.from({ length: 2 * availableParallelism() }, async () => {
+    await batch({});
+    decoded++;
+  });
+  const cancellation = new Canceller();
+  const waiting = batch({ cancellation });
+  const after = batch({});
+  cancellation.cancel(new Error('gone'));
+  await t.rejects(waiting, { message: 'gone' });
+  t.equal(decoded, 0, 'before all that are in front of it');
+  await Promise.all([...before, after]);
 });
