@@ -18,7 +18,7 @@ const spawn: Spawn = (settings) =>
   });
 
 const { values } = parseArgs({ options: { port: { type: 'string' }, workers: { type: 'string' } } });
-const config = readConfig(values, {});
+const config = readConfig(values);
 const engine = await openEngine(config, { spawn });
 const app = await buildApp(config, engine, pino({ level: 'silent' }));
 process.once('SIGTERM', async () => {
