@@ -25,8 +25,8 @@ export interface Server {
 /** Where the standard output of a process goes: nowhere, or to a file that is open. */
 export type Output = 'ignore' | number;
 
-/** What the container sets for its process (docker/Dockerfile): glibc gives large blocks back, and threads share their memory. */
-export const environment = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
+/** What the container sets for its process (docker/Dockerfile): glibc gives large blocks back. */
+export const environment = { MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** Starts `irevnet serve` with flags on a free port and waits until it is ready. @throws Error when it ends before */
 export const startServer = (flags: readonly string[] = [], output: Output = 'ignore'): Promise<Server> =>
