@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { packagePath } from '../export/package.js';
 import { seeded } from '../export/random.js';
-import { boundHeap } from '../src/heap.js';
+import { setGrowth } from '../src/heap.js';
 import { closedLoop, goodput, joined, type Load, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
 import type { Slow } from './slow-clients-process.js';
@@ -44,7 +44,7 @@ export const slowClients = ({ seconds = SECONDS }: Choice): AsyncGenerator<objec
   );
 
 async function* measure({ requests }: Subject, { base, port }: Server, seconds: number): AsyncGenerator<object> {
-  boundHeap(GROWTH);
+  setGrowth(GROWTH);
   const rate = SHARE * goodput(await closedLoop(base, requests, { clients: 8, seconds }));
   const loads: Record<Kind, Load[]> = { alone: [], arriving: [], staying: [] };
   const slow: Slow[] = [];
