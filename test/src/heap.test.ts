@@ -43,3 +43,41 @@ t.test(
     t.ok(over < 0.85 * putOff, `${over}, when that is over, of ${putOff}`);
   },
 );
+
+/**
+ * Does the same with so many objects, in turns of the loop. Prints megabytes in use before collections, but for the first ones:
+ * their like and what is alive then.
+ */
+const steady = (objects: number) => `
+  import { getHeapSpaceStatistics } from 'node:v8';
+  const used = () => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space').space_used_size / 1e6;
+  const alive = [];
+  const before = [];
+  let last = 0;
+  for (let turn = 0; turn < 14; turn++) {
+    for (let i = 0; i < ${objects}; i++) {
+      alive[i] = { turn, half: i / 2 };
+      if (i % 5000 > 0) continue;
+      const now = used();
+      if (turn > 3 && now < last - 8) before.push(last);
+      last = now;
+      await new Promise((next) => setTimeout(next, 1));
+    }
+  }
+  gc();
+  console.log(JSON.stringify({ alive: used(), before: before.sort((a, b) => a - b)[before.length >> 1] }));
+  alive.pop();
+`;
+
+t.test('the heap is collected when it is full, whatever is alive below half of that', async (t) => {
+  const [few, more] = await Promise.all(
+    [400_000, 500_000].map(async (objects) => {
+      const script = `${from('')}\n${steady(objects)}`;
+      const { stdout } = await execute(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script]);
+      return JSON.parse(stdout) as { alive: number; before: number };
+    }),
+  );
+  t.ok(more!.alive > 1.15 * few!.alive, `${few!.alive} and ${more!.alive} MB are alive`);
+  t.ok(few!.before > 2.5 * few!.alive, `collected at ${few!.before} MB where ${few!.alive} are alive`);
+  t.ok(more!.before < 1.1 * few!.before, `collected at ${more!.before} MB where ${more!.alive} are alive`);
+});
