@@ -43,8 +43,8 @@ const WAVES = { count: 4, t: 2.776 };
 /**
  * The slope of points that follow each other evenly, with its 95% interval. What is measured swings for minutes, and an
  * interval for independent points would call such a swing a trend: so the slope is held against the slowest waves that the
- * points have beside their line (Müller and Watson, "Low-Frequency Econometrics", 2017). The interval holds
- * the slope in 95 of 100 cases where points are independent, and in about 90 where swings last a tenth of the time.
+ * points have beside their line (Müller and Watson, "Low-Frequency Econometrics", 2017). The interval holds the slope in 95 of
+ * 100 cases where points are independent, and in about 90 where swings last a tenth of the time.
  */
 export function trend(x: readonly number[], y: readonly number[]): Trend {
   const wave = (halves: number) => x.map((_, i) => Math.cos((Math.PI * halves * (i + 0.5)) / x.length));

@@ -22,8 +22,8 @@ let least = GROWTH;
 let alive = FULL;
 
 /**
- * Has all garbage collected when the heap is full, or has doubled, whichever comes later. V8 alone reckons the growth from its
- * speed of late, up to fourfold, so that memory would follow the history of the load.
+ * Has all garbage collected when the heap is full, but not before it has doubled nor after it has tripled. V8 alone reckons the
+ * growth from its speed of late, up to fourfold, so that memory would follow the history of the load.
  */
 export function boundHeap(): void {
   bound();
