@@ -20,6 +20,8 @@ const CAP_SECONDS = 4;
 const SAMPLE_MS = 1000;
 /** When the service has done with what clients have left, after the last of them. */
 const REST_MS = 2000;
+/** Samples without which nothing is said of a slope. */
+const LEAST = 60;
 /** Unexpected answers that are shown. */
 const SHOWN = 20;
 
@@ -121,6 +123,8 @@ async function leftBehind(): Promise<string[]> {
 function memory(): string {
   const settled = samples.slice(Math.floor(samples.length / 3));
   const [first, last] = [settled[0]!, settled.at(-1)!];
+  const between = `${Math.round(first.megabytes)} MB after ${Math.round(first.seconds)} s, ${Math.round(last.megabytes)} MB after ${Math.round(last.seconds)} s`;
+  if (settled.length < LEAST) return `memory: ${between}; too short to tell a slope`;
   const { slope, standardError, from, to } = trend(
     settled.map(({ seconds }) => seconds / 3600),
     settled.map(({ megabytes }) => megabytes),
@@ -128,6 +132,5 @@ function memory(): string {
   const zero = from <= 0 && to >= 0 ? 'zero is inside' : 'zero is outside';
   const [shown, error, least, most] = [slope, standardError, from, to].map(rounded);
   const interval = `95% interval ${least} to ${most}: ${zero}`;
-  const between = `${Math.round(first.megabytes)} MB after ${Math.round(first.seconds)} s, ${Math.round(last.megabytes)} MB after ${Math.round(last.seconds)} s`;
   return `memory: ${between}; slope ${shown} MB/h (standard error ${error}, ${interval})`;
 }
