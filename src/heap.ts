@@ -12,7 +12,7 @@ const FULL = 84e6;
  */
 const GROWTH = 100;
 /**
- * The same where collections are put off, for some 60 MB. Under ten times the load that the service can take, 99 of 100
+ * The same where collections are put off, for some 20 MB. Under ten times the load that the service can take, 99 of 100
  * refusals came within 116, 99 and 76 ms with 30, 100 and 200 (means of five runs).
  */
 const PUT_OFF = 200;
@@ -28,7 +28,7 @@ let alive = FULL;
 export function boundHeap(): void {
   bound();
   new PerformanceObserver((list) => {
-    if (!list.getEntries().some(isFull)) return;
+    if (!list.getEntries().some(isMajor)) return;
     alive = oldGeneration();
     bound();
   }).observe({ entryTypes: ['gc'] });
@@ -55,7 +55,7 @@ const bound = (): void => setGrowth(Math.max(least, Math.min(PUT_OFF, 100 * (FUL
 /** Lets the heap of this process and its threads grow so far, in percent. `node --v8-options` lists the flag. */
 export const setGrowth = (percent: number): void => setFlagsFromString(`--heap-growing-percent=${Math.round(percent)}`);
 
-const isFull = (collection: PerformanceEntry): boolean =>
+const isMajor = (collection: PerformanceEntry): boolean =>
   (collection as Collection).detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
 
 /** What @types/node leaves out of an entry of type gc. */

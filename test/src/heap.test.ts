@@ -45,8 +45,8 @@ t.test(
 );
 
 /**
- * Does the same with so many objects, in turns of the loop. Prints megabytes in use before collections, but for the first ones:
- * their like and what is alive then.
+ * Does the same with so many objects, in turns of the loop. Prints the megabytes that are alive, and those in use before a
+ * collection: the median, without the first turns.
  */
 const steady = (objects: number) => `
   import { getHeapSpaceStatistics } from 'node:v8';
@@ -66,7 +66,7 @@ const steady = (objects: number) => `
   }
   gc();
   console.log(JSON.stringify({ alive: used(), before: before.sort((a, b) => a - b)[before.length >> 1] }));
-  alive.pop();
+  alive.pop(); // Used until here, so that V8 keeps it.
 `;
 
 t.test('the heap is collected when it is full, whatever is alive below half of that', async (t) => {
