@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
+import { noiseImages } from '../export/data/noise.js';
 import { readModelFolder } from '../export/model/folder.js';
-import { noiseImages } from '../export/model/noise.js';
-import { JSON_LENGTH } from '../src/oip/request.js';
+import { JSON_LENGTH } from '../src/protocols/oip/request.js';
 import { count, during } from './during.js';
 import { closedLoop, goodput, isAnswered, summary } from './load.js';
 import { type Server, startProcess, startServer } from './server.js';

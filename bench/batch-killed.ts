@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Summary } from '../src/batch/run.js';
+import type { Summary } from '../src/jobs/run.js';
 import { runBatch, startBatch } from './batch-process.js';
 import { withFolder } from './models.js';
 import { writeFashion } from './pictures.js';

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
-import { packagePath } from '../export/package.js';
-import type { Summary } from '../src/batch/run.js';
+import { packagePath } from '../export/files/package.js';
+import type { Summary } from '../src/jobs/run.js';
 import { environment } from './server.js';
 
 /** Starts `irevnet batch` in a process of its own; what it says of its progress is dropped. */

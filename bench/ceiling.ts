@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
+import { noiseImages } from '../export/data/noise.js';
+import { tensor } from '../export/graph/tensor.js';
 import { readModelFolder } from '../export/model/folder.js';
-import { noiseImages } from '../export/model/noise.js';
-import { tensor } from '../export/tensor.js';
 import { median, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject, subjects } from './subjects.js';
 import { type BenchWorker, openWorker, runsPerSecond } from './workers.js';

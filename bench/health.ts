@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sizeOf, tensor } from '../export/tensor.js';
+import { sizeOf, tensor } from '../export/graph/tensor.js';
 import { writeNpy } from '../src/tensor/npy.js';
 import { type Server, startServer, withServer } from './server.js';
 import { quantile, rounded, timed } from './statistics.js';

@@ -1,5 +1,5 @@
 import { Argument, Command, Option } from 'commander';
-import { positive } from '../src/commands/numbers.js';
+import { positive } from '../src/cli/numbers.js';
 import { backends } from './backends.js';
 import { batch } from './batch.js';
 import { batchKilled } from './batch-killed.js';

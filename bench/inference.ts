@@ -1,4 +1,4 @@
-import { sizeOf } from '../export/tensor.js';
+import { sizeOf } from '../export/graph/tensor.js';
 import type { Request } from './load.js';
 
 /** What the Open Inference Protocol says of a tensor. */

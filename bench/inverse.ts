@@ -1,7 +1,7 @@
-import { noiseImages } from '../export/model/noise.js';
+import { noiseImages } from '../export/data/noise.js';
+import { packagePath } from '../export/files/package.js';
+import { tensor } from '../export/graph/tensor.js';
 import { closeGraphs, openGraphs, openModel } from '../export/model/open.js';
-import { packagePath } from '../export/package.js';
-import { tensor } from '../export/tensor.js';
 import { median, rounded, timed } from './statistics.js';
 
 const ROUNDS = 60;

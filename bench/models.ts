@@ -1,16 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Configuration } from '../export/architectures/configurations.js';
-import { buildNetwork } from '../export/architectures/index.js';
-import type { Parameter } from '../export/graph.js';
+import { seeded } from '../export/data/random.js';
+import type { Parameter } from '../export/graph/graph.js';
+import type { Tensor } from '../export/graph/tensor.js';
 import { createModel } from '../export/model/create.js';
 import { readModelFolder } from '../export/model/folder.js';
 import { networkParameters } from '../export/model/graphs.js';
 import { specificationOf } from '../export/model/open.js';
 import { WEIGHTS_FILE, weightsLayout } from '../export/model/weights.js';
-import { seeded } from '../export/random.js';
-import type { Tensor } from '../export/tensor.js';
+import type { Configuration } from '../export/networks/configurations.js';
+import { buildNetwork } from '../export/networks/index.js';
 import { initialise } from '../export/train/initialise.js';
 
 /** Debian's python3-torch, or a Python that has PyTorch. */

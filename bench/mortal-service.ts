@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
-import { buildApp } from '../src/app.js';
-import { readConfig } from '../src/config.js';
-import { openEngine } from '../src/inference/engine.js';
-import type { Spawn } from '../src/inference/member.js';
+import { readConfig } from '../src/common/config.js';
+import { openEngine } from '../src/engine/engine.js';
+import type { Spawn } from '../src/engine/member.js';
+import { buildApp } from '../src/http/app.js';
 import type { Mortal } from './mortal-worker.js';
 
 // The service, with workers of which one dies in the middle of a batch at each SIGUSR2.

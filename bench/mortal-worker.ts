@@ -15,4 +15,4 @@ parentPort!.on('message', () => {
   if (Atomics.compareExchange(doom, 0, 1, 0) === 1) process.exit(1);
 });
 
-await import('../src/inference/worker.js');
+await import('../src/engine/worker.js');

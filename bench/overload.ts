@@ -1,4 +1,4 @@
-import { readConfig } from '../src/config.js';
+import { readConfig } from '../src/common/config.js';
 import { closedLoop, goodput, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
 import { latency, readable } from './statistics.js';

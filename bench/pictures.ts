@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { packagePath } from '../export/package.js';
-import { type Random, seeded } from '../export/random.js';
-import { tensor } from '../export/tensor.js';
-import { datasets } from '../export/train/dataset.js';
-import { toPng } from '../src/image/encode.js';
+import { datasets } from '../export/data/datasets.js';
+import { type Random, seeded } from '../export/data/random.js';
+import { packagePath } from '../export/files/package.js';
+import { tensor } from '../export/graph/tensor.js';
+import { toPng } from '../src/images/encode.js';
 
 /** Test images of Fashion-MNIST, each a PNG of 28 × 28 as the network takes it. */
 export async function fashionImages(): Promise<Buffer[]> {

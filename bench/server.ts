@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packagePath } from '../export/package.js';
+import { packagePath } from '../export/files/package.js';
 
 // Told to end, a benchmark takes its servers with it.
 process.once('SIGTERM', () => process.exit(143));

@@ -1,9 +1,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packagePath } from '../export/package.js';
-import { seeded } from '../export/random.js';
-import { setGrowth } from '../src/heap.js';
+import { seeded } from '../export/data/random.js';
+import { packagePath } from '../export/files/package.js';
+import { setGrowth } from '../src/common/heap.js';
 import { closedLoop, goodput, joined, type Load, openLoop, statusesOf } from './load.js';
 import { type Server, startServer, withServer } from './server.js';
 import type { Slow } from './slow-clients-process.js';

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { seeded } from '../export/random.js';
-import { positive, whole } from '../src/commands/numbers.js';
+import { seeded } from '../export/data/random.js';
+import { positive, whole } from '../src/cli/numbers.js';
 import { readMetrics } from './metrics.js';
 import { startServer } from './server.js';
 import { openSurroundings } from './soak/around.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type Configuration, configurations } from '../export/architectures/configurations.js';
-import { packagePath } from '../export/package.js';
+import { packagePath } from '../export/files/package.js';
+import { type Configuration, configurations } from '../export/networks/configurations.js';
 import type { Request } from './load.js';
 import { randomModel, withFolder } from './models.js';
 import { fashionImages, photographs } from './pictures.js';

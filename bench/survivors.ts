@@ -1,4 +1,4 @@
-import { seeded } from '../export/random.js';
+import { seeded } from '../export/data/random.js';
 import { readMetrics } from './metrics.js';
 import { type Server, startServer, withServer } from './server.js';
 import { openSurroundings } from './soak/around.js';

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
-import { buildApp } from '../src/app.js';
-import { readConfig } from '../src/config.js';
-import { openEngine } from '../src/inference/engine.js';
-import type { Spawn } from '../src/inference/member.js';
+import { readConfig } from '../src/common/config.js';
+import { openEngine } from '../src/engine/engine.js';
+import type { Spawn } from '../src/engine/member.js';
+import { buildApp } from '../src/http/app.js';
 import type { Throttled } from './throttled-worker.js';
 
 // The service, with one worker that takes a fixed time for each batch: as a GPU elsewhere would, for which these cores do

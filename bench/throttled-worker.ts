@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Report } from '../src/inference/protocol.js';
+import type { Report } from '../src/engine/protocol.js';
 
 // A worker of the service that is as slow as it is told: each batch is reported so many milliseconds after it is done.
 
@@ -14,4 +14,4 @@ const post = parentPort!.postMessage.bind(parentPort!);
 parentPort!.postMessage = (report: Report, transfer: readonly ArrayBuffer[]) =>
   report.kind === 'done' ? void setTimeout(post, delay, report, transfer) : post(report, transfer);
 
-await import('../src/inference/worker.js');
+await import('../src/engine/worker.js');

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { openSession, type Session } from '../export/runtime.js';
-import type { Tensor } from '../export/tensor.js';
+import type { Tensor } from '../export/graph/tensor.js';
+import { openSession, type Session } from '../export/runtime/session.js';
 
 // A worker thread of throughput.ts with sessions of its own: a running session blocks its JavaScript thread, so two can
 // only run at the same time in two threads.

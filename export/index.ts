@@ -6,15 +6,15 @@
  *     const bytes = emit({ name: 'linear', inputs: [x], outputs: { y: relu(matmul(x, w)) } }, placement);
  */
 
-export { architectures, buildNetwork, ConfigError, type Network } from './architectures/index.js';
-export { emit, type Placement } from './emit.js';
-export { grad, vjp } from './grad.js';
-export { constant, type Graph, GraphError, input, parameter, scalar, type Value } from './graph.js';
-export * from './ops/conv.js';
-export * from './ops/elementwise.js';
-export * from './ops/matmul.js';
-export * from './ops/movement.js';
-export * from './ops/normalisation.js';
-export * from './ops/reduce.js';
-export { openSession, type Session } from './runtime.js';
-export { type Tensor, tensor } from './tensor.js';
+export { emit, type Placement } from './graph/emit.js';
+export { grad, vjp } from './graph/grad.js';
+export { constant, type Graph, GraphError, input, parameter, scalar, type Value } from './graph/graph.js';
+export * from './graph/ops/conv.js';
+export * from './graph/ops/elementwise.js';
+export * from './graph/ops/matmul.js';
+export * from './graph/ops/movement.js';
+export * from './graph/ops/normalisation.js';
+export * from './graph/ops/reduce.js';
+export { type Tensor, tensor } from './graph/tensor.js';
+export { architectures, buildNetwork, ConfigError, type Network } from './networks/index.js';
+export { openSession, type Session } from './runtime/session.js';

@@ -1,4 +1,4 @@
-import type { Random } from '../../export/random.js';
+import type { Random } from '../../export/data/random.js';
 import type { InferenceRequests } from '../inference.js';
 import type { Request } from '../load.js';
 import { form } from './forms.js';

@@ -1,4 +1,4 @@
-import type { Random } from '../../export/random.js';
+import type { Random } from '../../export/data/random.js';
 import { between, chance, mutate, pick } from './mutate.js';
 
 export interface Form {

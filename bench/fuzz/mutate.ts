@@ -1,4 +1,4 @@
-import type { Random } from '../../export/random.js';
+import type { Random } from '../../export/data/random.js';
 
 /** A whole number from `from` to `to`, without the latter. */
 export const between = (random: Random, from: number, to: number): number => from + Math.floor(random() * (to - from));

@@ -1,5 +1,5 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import type { Random } from '../../export/random.js';
+import type { Random } from '../../export/data/random.js';
 import { chance, mutate, pick } from './mutate.js';
 
 // Most damage to a PNG ends at a wrong sum. Here chunks are damaged whose sums are right.

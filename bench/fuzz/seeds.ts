@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
-import { packagePath } from '../../export/package.js';
-import { seeded } from '../../export/random.js';
-import { writeSafetensors } from '../../export/safetensors.js';
-import { bytesOf, type Tensor, tensor } from '../../export/tensor.js';
+import { seeded } from '../../export/data/random.js';
+import { packagePath } from '../../export/files/package.js';
+import { writeSafetensors } from '../../export/formats/safetensors.js';
+import { bytesOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import { writeNpy } from '../../src/tensor/npy.js';
 import { fashionImages, photograph } from '../pictures.js';
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Pool } from 'undici';
-import { packagePath } from '../../export/package.js';
+import { packagePath } from '../../export/files/package.js';
 import { inferenceRequests } from '../inference.js';
 import { fashionImages } from '../pictures.js';
 import type { Server } from '../server.js';

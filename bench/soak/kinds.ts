@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import type { Pool } from 'undici';
-import type { Random } from '../../export/random.js';
+import type { Random } from '../../export/data/random.js';
 import { formRequest } from '../form.js';
 import { between, pick } from '../fuzz/mutate.js';
 import type { InferenceRequests } from '../inference.js';

@@ -1,4 +1,4 @@
-import type { Specification } from '../architectures/index.js';
+import type { Specification } from '../networks/index.js';
 import type { Checkpoint } from './checkpoint.js';
 
 /** What can be said about a network on top of its weights, which do not tell it. */

@@ -1,8 +1,8 @@
-import { buildNetwork, type Specification, withGrid } from '../architectures/index.js';
-import type { Parameter } from '../graph.js';
+import type { Parameter } from '../graph/graph.js';
+import { staticShape } from '../graph/shape.js';
 import { networkParameters } from '../model/graphs.js';
 import type { WeightSource } from '../model/weights.js';
-import { staticShape } from '../shape.js';
+import { buildNetwork, type Specification, withGrid } from '../networks/index.js';
 import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
 import type { Given, Importer, Inferred } from './importer.js';
 import { releasedIRevNet } from './irevnet.js';

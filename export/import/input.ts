@@ -1,4 +1,4 @@
-import type { InputConfig } from '../architectures/input.js';
+import type { InputConfig } from '../networks/input.js';
 import type { Given } from './importer.js';
 
 /** Mean and standard deviation of the pixels of the usual data sets, as training code divides by them. */

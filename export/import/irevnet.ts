@@ -1,4 +1,4 @@
-import type { IRevNetConfig } from '../architectures/irevnet.js';
+import type { IRevNetConfig } from '../networks/irevnet.js';
 import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
 import type { Given, Importer, Inferred } from './importer.js';
 import { inputOf } from './input.js';

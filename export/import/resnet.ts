@@ -1,4 +1,4 @@
-import type { ResNetConfig } from '../architectures/resnet.js';
+import type { ResNetConfig } from '../networks/resnet.js';
 import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
 import type { Given, Importer, Inferred } from './importer.js';
 import { inputOf } from './input.js';

@@ -1,5 +1,5 @@
-import { checkEntry, checkLayout, headerLength, parseHeader, SafetensorsError } from '../safetensors.js';
-import { sizeOf } from '../tensor.js';
+import { checkEntry, checkLayout, headerLength, parseHeader, SafetensorsError } from '../formats/safetensors.js';
+import { sizeOf } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 import type { Source } from './source.js';

@@ -1,4 +1,4 @@
-import { sizeOf, type Tensor, tensor } from '../tensor.js';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 

@@ -1,9 +1,9 @@
-import { apply, bind, type Node, topological, type Value } from '../graph.js';
-import type { OpName } from '../ops/index.js';
-import { concat, reshape, split, transpose } from '../ops/movement.js';
-import { staticShape } from '../shape.js';
+import { apply, bind, type Node, topological, type Value } from '../graph/graph.js';
+import type { OpName } from '../graph/ops/index.js';
+import { concat, reshape, split, transpose } from '../graph/ops/movement.js';
+import type { StoredWeights } from '../graph/rewrite.js';
+import { staticShape } from '../graph/shape.js';
 import { convolutionAsProducts, type Four } from './convolution.js';
-import type { StoredWeights } from './rewrite.js';
 
 /**
  * Moves a graph of images [N, C, H, W] into the layout [H·W, C, N], the batch innermost. There ψ is nearly free and a

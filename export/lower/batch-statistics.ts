@@ -1,6 +1,6 @@
-import type { Node, Parameter, Value } from '../graph.js';
-import { byBatch } from '../layers/batch-norm.js';
-import { type Renamed, rewrite } from './rewrite.js';
+import type { Node, Parameter, Value } from '../graph/graph.js';
+import { type Renamed, rewrite } from '../graph/rewrite.js';
+import { byBatch } from '../networks/layers/batch-norm.js';
 
 /** A running statistic and the batch's own value of it. */
 export interface Observation {

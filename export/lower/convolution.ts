@@ -1,9 +1,9 @@
-import { constant, type Value } from '../graph.js';
-import { matmul } from '../ops/matmul.js';
-import { gatherOrZero, reshape } from '../ops/movement.js';
-import { reduceSum } from '../ops/reduce.js';
-import { tensor } from '../tensor.js';
-import type { StoredWeights } from './rewrite.js';
+import { constant, type Value } from '../graph/graph.js';
+import { matmul } from '../graph/ops/matmul.js';
+import { gatherOrZero, reshape } from '../graph/ops/movement.js';
+import { reduceSum } from '../graph/ops/reduce.js';
+import type { StoredWeights } from '../graph/rewrite.js';
+import { tensor } from '../graph/tensor.js';
 import { fitsWinograd, winograd } from './winograd.js';
 
 export type Four = readonly [n: number, c: number, h: number, w: number];

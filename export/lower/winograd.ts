@@ -1,7 +1,7 @@
-import { constant, type Value } from '../graph.js';
-import { matmul } from '../ops/matmul.js';
-import { reshape } from '../ops/movement.js';
-import { tensor } from '../tensor.js';
+import { constant, type Value } from '../graph/graph.js';
+import { matmul } from '../graph/ops/matmul.js';
+import { reshape } from '../graph/ops/movement.js';
+import { tensor } from '../graph/tensor.js';
 import type { Four, Layer } from './convolution.js';
 
 type Matrix = readonly (readonly number[])[];

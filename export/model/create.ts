@@ -1,8 +1,8 @@
 import { basename, join } from 'node:path';
-import { buildNetwork, type Network, type Specification } from '../architectures/index.js';
-import { emit } from '../emit.js';
-import type { Graph } from '../graph.js';
-import { version } from '../package.js';
+import { version } from '../files/package.js';
+import { emit } from '../graph/emit.js';
+import type { Graph } from '../graph/graph.js';
+import { buildNetwork, type Network, type Specification } from '../networks/index.js';
 import { type Listed, writeFolder, writeListed } from './folder.js';
 import { countTrained, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
 import { MANIFEST_FORMAT, type Manifest, type Measured } from './manifest.js';

@@ -1,10 +1,10 @@
-import type { Network } from '../architectures/network.js';
-import { emit, type Placement } from '../emit.js';
-import { type Graph, input, type Parameter, parametersOf } from '../graph.js';
-import { crop } from '../layers/pixels.js';
-import { abs } from '../ops/elementwise.js';
-import { concat, reshape } from '../ops/movement.js';
-import { reduceMax } from '../ops/reduce.js';
+import { emit, type Placement } from '../graph/emit.js';
+import { type Graph, input, type Parameter, parametersOf } from '../graph/graph.js';
+import { abs } from '../graph/ops/elementwise.js';
+import { concat, reshape } from '../graph/ops/movement.js';
+import { reduceMax } from '../graph/ops/reduce.js';
+import { crop } from '../networks/layers/pixels.js';
+import type { Network } from '../networks/network.js';
 import type { NamedTensors } from '../train/packing.js';
 
 const pixelsOf = ({ input: { height, width, channels } }: Network) =>

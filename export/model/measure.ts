@@ -1,7 +1,7 @@
-import type { Session } from '../runtime.js';
-import { sizeOf, type Tensor, tensor } from '../tensor.js';
+import type { Images } from '../data/datasets.js';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
+import type { Session } from '../runtime/session.js';
 import { countCorrect } from '../train/accuracy.js';
-import type { Images } from '../train/dataset.js';
 import type { Inversion } from './manifest.js';
 
 /** The graphs of a model, loaded; a network that is not invertible has the first alone. */

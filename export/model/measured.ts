@@ -1,4 +1,4 @@
-import type { Images } from '../train/dataset.js';
+import type { Images } from '../data/datasets.js';
 import type { Measured } from './manifest.js';
 import { type Batches, measure } from './measure.js';
 import { closeGraphs, openGraphs } from './open.js';

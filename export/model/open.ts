@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildNetwork, type Network, type Specification, withGrid } from '../architectures/index.js';
-import { openSession } from '../runtime.js';
+import { buildNetwork, type Network, type Specification, withGrid } from '../networks/index.js';
+import { openSession } from '../runtime/session.js';
 import type { NamedTensors } from '../train/packing.js';
 import { readModelFolder } from './folder.js';
 import { emitInline, forwardGraph, inverseGraph, networkParameters } from './graphs.js';

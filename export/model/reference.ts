@@ -1,7 +1,7 @@
-import { buildNetwork, ConfigError, type Specification } from '../architectures/index.js';
-import { type Graph, input } from '../graph.js';
-import { openSession } from '../runtime.js';
-import type { Tensor } from '../tensor.js';
+import { type Graph, input } from '../graph/graph.js';
+import type { Tensor } from '../graph/tensor.js';
+import { buildNetwork, ConfigError, type Specification } from '../networks/index.js';
+import { openSession } from '../runtime/session.js';
 import type { NamedTensors } from '../train/packing.js';
 import { emitInline } from './graphs.js';
 import { relativeError } from './measure.js';

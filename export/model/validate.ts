@@ -1,15 +1,15 @@
-import type { Network } from '../architectures/network.js';
-import { sha256 } from '../files.js';
-import { exactBelow } from '../layers/coupling.js';
-import { openSession } from '../runtime.js';
-import { tensor } from '../tensor.js';
-import type { Images } from '../train/dataset.js';
+import type { Images } from '../data/datasets.js';
+import { noiseImages } from '../data/noise.js';
+import { sha256 } from '../files/write.js';
+import { tensor } from '../graph/tensor.js';
+import { exactBelow } from '../networks/layers/coupling.js';
+import type { Network } from '../networks/network.js';
+import { openSession } from '../runtime/session.js';
 import type { NamedTensors } from '../train/packing.js';
 import { graphFiles } from './create.js';
 import { emitInline, magnitudeGraph } from './graphs.js';
 import type { Inversion } from './manifest.js';
 import { type Graphs, measure } from './measure.js';
-import { noiseImages } from './noise.js';
 import { closeGraphs, type Model, openGraphs } from './open.js';
 
 /** The outcome of one check: 'warning' leaves a model usable. */

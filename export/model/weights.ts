@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
-import type { Placement } from '../emit.js';
-import type { Parameter } from '../graph.js';
-import { staticShape } from '../shape.js';
-import { bytesOf, sizeOf, type Tensor, tensor } from '../tensor.js';
+import type { Placement } from '../graph/emit.js';
+import type { Parameter } from '../graph/graph.js';
+import { staticShape } from '../graph/shape.js';
+import { bytesOf, sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import type { NamedTensors } from '../train/packing.js';
 
 /** The file in which both graphs of a model find their weights. */

@@ -1,8 +1,8 @@
-import type { Network } from '../architectures/index.js';
+import { type Images, pixelsOf, select } from '../data/datasets.js';
+import type { Tensor } from '../graph/tensor.js';
 import { emitInline, forwardGraph } from '../model/graphs.js';
-import { openSession } from '../runtime.js';
-import type { Tensor } from '../tensor.js';
-import { type Images, pixelsOf, select } from './dataset.js';
+import type { Network } from '../networks/index.js';
+import { openSession } from '../runtime/session.js';
 import type { NamedTensors } from './packing.js';
 
 const EVALUATION_BATCH = 250;

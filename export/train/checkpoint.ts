@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { writeAtomically } from '../files.js';
-import { readSafetensors, SafetensorsError, writeSafetensors } from '../safetensors.js';
-import type { Tensor } from '../tensor.js';
+import { writeAtomically } from '../files/write.js';
+import { readSafetensors, SafetensorsError, writeSafetensors } from '../formats/safetensors.js';
+import type { Tensor } from '../graph/tensor.js';
 import type { NamedTensors } from './packing.js';
 
 /** Everything that training needs to go on: by name, in the layout of the network's definition. */

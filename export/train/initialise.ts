@@ -1,8 +1,8 @@
-import type { Parameter } from '../graph.js';
+import { type Random, seeded } from '../data/random.js';
+import type { Parameter } from '../graph/graph.js';
+import { staticShape } from '../graph/shape.js';
+import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import type { WeightSource } from '../model/weights.js';
-import { type Random, seeded } from '../random.js';
-import { staticShape } from '../shape.js';
-import { sizeOf, type Tensor, tensor } from '../tensor.js';
 
 /** A parameter's first value: 'fan-in' draws uniformly within ±1/√(inputs of one output), PyTorch's default. */
 function initialValue(p: Parameter, random: Random): Tensor<'float32'> {

@@ -1,5 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import { writeAtomically } from '../files.js';
+import { writeAtomically } from '../files/write.js';
 
 export interface StepMetrics {
   readonly step: number;

@@ -1,7 +1,7 @@
-import { input, type Parameter, type Value } from '../graph.js';
-import { reshape, split, transpose } from '../ops/movement.js';
-import { staticShape } from '../shape.js';
-import { inversePermutation, sizeOf, type Tensor, tensor, transposed } from '../tensor.js';
+import { input, type Parameter, type Value } from '../graph/graph.js';
+import { reshape, split, transpose } from '../graph/ops/movement.js';
+import { staticShape } from '../graph/shape.js';
+import { inversePermutation, sizeOf, type Tensor, tensor, transposed } from '../graph/tensor.js';
 
 /** Which parameters lie in a flat tensor, in order, and with which permutation of their axes. */
 export type Packing = readonly { readonly parameter: Parameter; readonly perm: readonly number[] }[];

@@ -1,17 +1,17 @@
-import { ConfigError, type Network, type State } from '../architectures/network.js';
-import { grad } from '../grad.js';
-import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph.js';
-import { isPair } from '../layers/invertible.js';
-import { psi } from '../layers/psi.js';
+import { grad } from '../graph/grad.js';
+import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph/graph.js';
+import { add, cast, equal, less, mul, neg, square, sub } from '../graph/ops/elementwise.js';
+import { concat, reshape } from '../graph/ops/movement.js';
+import { logSoftmax } from '../graph/ops/normalisation.js';
+import { reduceMax, reduceMean, reduceSum } from '../graph/ops/reduce.js';
+import type { StoredWeights } from '../graph/rewrite.js';
+import { staticShape } from '../graph/shape.js';
+import { sizeOf, tensor } from '../graph/tensor.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
-import type { StoredWeights } from '../lower/rewrite.js';
-import { add, cast, equal, less, mul, neg, square, sub } from '../ops/elementwise.js';
-import { concat, reshape } from '../ops/movement.js';
-import { logSoftmax } from '../ops/normalisation.js';
-import { reduceMax, reduceMean, reduceSum } from '../ops/reduce.js';
-import { staticShape } from '../shape.js';
-import { sizeOf, tensor } from '../tensor.js';
+import { isPair } from '../networks/layers/invertible.js';
+import { psi } from '../networks/layers/psi.js';
+import { ConfigError, type Network, type State } from '../networks/network.js';
 import { type Packing, StoredParameters } from './packing.js';
 
 /** How a graph is rebuilt before it is differentiated; `weights` gives a parameter in the layout that is asked for. */

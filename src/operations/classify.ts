@@ -1,7 +1,7 @@
-import { Problem } from '../errors.js';
-import { type Engine, modelOf } from '../inference/engine.js';
-import { rows } from '../inference/rows.js';
-import type { Classified, Score } from '../schemas/classified.js';
+import { rows } from '../../export/graph/rows.js';
+import { Problem } from '../common/problems.js';
+import { type Engine, modelOf } from '../engine/engine.js';
+import type { Classified, Score } from '../http/schemas/classified.js';
 import { type ImageOptions, prepareBatch } from './images.js';
 
 export interface ClassifyOptions extends ImageOptions {

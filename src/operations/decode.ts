@@ -1,8 +1,8 @@
-import type { Tensor } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
-import { type Engine, invertibleOf } from '../inference/engine.js';
+import type { Tensor } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
+import { timed } from '../common/work.js';
+import { type Engine, invertibleOf } from '../engine/engine.js';
 import { checkFeatures, readTensor } from '../tensor/read.js';
-import { timed } from '../work.js';
 import type { Options } from './images.js';
 
 export interface Recovered {

@@ -1,6 +1,6 @@
-import type { Tensor } from '../../export/tensor.js';
-import type { Prepared } from '../image/prepare.js';
-import { type Engine, modelOf } from '../inference/engine.js';
+import type { Tensor } from '../../export/graph/tensor.js';
+import { type Engine, modelOf } from '../engine/engine.js';
+import type { Prepared } from '../images/prepare.js';
 import { type ImageOptions, prepareBatch } from './images.js';
 
 export interface Encoded {

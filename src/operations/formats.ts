@@ -1,6 +1,6 @@
-import type { Chunks } from '../../export/files.js';
-import { Problem } from '../errors.js';
-import { toGif, toPng } from '../image/encode.js';
+import type { Chunks } from '../../export/files/write.js';
+import { Problem } from '../common/problems.js';
+import { toGif, toPng } from '../images/encode.js';
 import { checkNumbers, toJson } from '../tensor/json.js';
 import { writeNpy } from '../tensor/npy.js';
 import { writeFeatures } from '../tensor/safetensors.js';

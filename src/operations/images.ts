@@ -1,8 +1,8 @@
+import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
-import { type Tensor, tensor } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
-import { type Prepared, type PrepareOptions, prepareImage } from '../image/prepare.js';
-import { throwIfCancelled, timed, type Work } from '../work.js';
+import { Problem } from '../common/problems.js';
+import { throwIfCancelled, timed, type Work } from '../common/work.js';
+import { type Prepared, type PrepareOptions, prepareImage } from '../images/prepare.js';
 
 /** Settings of every operation. */
 export interface Options {

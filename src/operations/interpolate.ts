@@ -1,8 +1,8 @@
-import { type Tensor, tensor } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
-import { type Engine, invertibleOf } from '../inference/engine.js';
-import { rows } from '../inference/rows.js';
-import { admitted } from '../work.js';
+import { rows } from '../../export/graph/rows.js';
+import { type Tensor, tensor } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
+import { admitted } from '../common/work.js';
+import { type Engine, invertibleOf } from '../engine/engine.js';
 import type { Recovered } from './decode.js';
 import { encode } from './encode.js';
 import type { ImageOptions } from './images.js';

@@ -1,6 +1,6 @@
-import { countJson } from '../../export/json.js';
-import { sizeOf, type Tensor } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
+import { countJson } from '../../export/formats/json.js';
+import { sizeOf, type Tensor } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
 import { checkShape } from './shape.js';
 
 /** Numbers that a tensor may have where it is JSON, in or out: reading and writing them holds up everybody else. */

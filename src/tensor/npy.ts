@@ -1,6 +1,6 @@
-import type { Chunks } from '../../export/files.js';
-import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
+import type { Chunks } from '../../export/files/write.js';
+import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
 import { checkShape } from './shape.js';
 
 const MAGIC = '\x93NUMPY';

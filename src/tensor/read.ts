@@ -1,5 +1,5 @@
-import type { Tensor } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
+import type { Tensor } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
 import { readJson } from './json.js';
 import { isNpy, readNpy } from './npy.js';
 import { readFeatures as readSafetensorsFeatures } from './safetensors.js';

@@ -1,4 +1,4 @@
-import type { Chunks } from '../../export/files.js';
+import type { Chunks } from '../../export/files/write.js';
 import {
   checkEntry,
   checkLayout,
@@ -8,9 +8,9 @@ import {
   SafetensorsError,
   widths,
   writeSafetensors,
-} from '../../export/safetensors.js';
-import type { Tensor } from '../../export/tensor.js';
-import { Problem, type ProblemCode } from '../errors.js';
+} from '../../export/formats/safetensors.js';
+import type { Tensor } from '../../export/graph/tensor.js';
+import { Problem, type ProblemCode } from '../common/problems.js';
 import { checkShape } from './shape.js';
 
 /** The name under which features are written and looked for. */

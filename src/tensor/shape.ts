@@ -1,5 +1,5 @@
-import { sizeOf } from '../../export/tensor.js';
-import { Problem } from '../errors.js';
+import { sizeOf } from '../../export/graph/tensor.js';
+import { Problem } from '../common/problems.js';
 
 /** Axes that an array may have: more than any features have, and few enough to be told of in an error. */
 const MAX_AXES = 8;

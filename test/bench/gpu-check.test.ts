@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { packagePath } from '../../export/package.js';
+import { packagePath } from '../../export/files/package.js';
 
 interface Line {
   readonly check?: string;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { trend } from '../../bench/statistics.js';
-import { seeded } from '../../export/random.js';
+import { seeded } from '../../export/data/random.js';
 
 const POINTS = 600;
 const x = Array.from({ length: POINTS }, (_, i) => i / POINTS);

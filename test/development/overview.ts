@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { readConfig } from '../../src/config.js';
-import { toPng } from '../../src/image/encode.js';
-import { openEngine } from '../../src/inference/engine.js';
+import { readConfig } from '../../src/common/config.js';
+import { openEngine } from '../../src/engine/engine.js';
+import { toPng } from '../../src/images/encode.js';
 import { decode } from '../../src/operations/decode.js';
 import { encode } from '../../src/operations/encode.js';
 import { interpolate } from '../../src/operations/interpolate.js';

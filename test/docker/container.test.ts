@@ -6,8 +6,8 @@ import { dirname, posix } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { environment } from '../../bench/server.js';
-import { packagePath } from '../../export/package.js';
-import { settings, variableOf } from '../../src/config.js';
+import { packagePath } from '../../export/files/package.js';
+import { settings, variableOf } from '../../src/common/config.js';
 
 interface Stage {
   readonly name: string;
@@ -100,7 +100,7 @@ t.test('the targets differ in what CUDA needs alone', async (t) => {
   t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), environment, 'what is measured is what the container runs');
   for (const { instructions } of [cpu, cuda]) {
     const [[, check] = []] = instructions.filter(([keyword]) => keyword === 'HEALTHCHECK');
-    t.match(check, 'CMD ["node", "/app/dist/src/cli.js", "health"]');
+    t.match(check, 'CMD ["node", "/app/dist/src/cli/main.js", "health"]');
   }
 });
 

@@ -9,9 +9,9 @@ import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisrup
 import type { INamespace } from 'kubernetes-models/v1/Namespace';
 import type { IService } from 'kubernetes-models/v1/Service';
 import t from 'tap';
-import { readConfig, settings, variableOf } from '../../src/config.js';
-import { exitCodes } from '../../src/exit-codes.js';
-import { declared } from '../../src/metrics/declared.js';
+import { readConfig, settings, variableOf } from '../../src/common/config.js';
+import { exitCodes } from '../../src/common/exit-codes.js';
+import { declared } from '../../src/observe/declared.js';
 import { service } from '../helpers/app.js';
 import type { IInferenceService, IServingRuntime } from '../helpers/kserve.js';
 import { render } from '../helpers/kustomize.js';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
-import { packagePath } from '../../export/package.js';
-import { createMetrics } from '../../src/metrics/metrics.js';
+import { packagePath } from '../../export/files/package.js';
+import { createMetrics } from '../../src/observe/metrics.js';
 import { form, raw, service } from '../helpers/app.js';
 import { type Family, parseExposition } from '../helpers/exposition.js';
 import { pngOf } from '../helpers/images.js';

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
-import { buildNetwork } from '../../export/architectures/index.js';
+import { seeded } from '../../export/data/random.js';
 import { createModel } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
-import { seeded } from '../../export/random.js';
-import { type App, buildApp } from '../../src/app.js';
-import { type Config, readConfig } from '../../src/config.js';
-import { type Engine, openEngine } from '../../src/inference/engine.js';
-import { createMetrics } from '../../src/metrics/metrics.js';
+import { buildNetwork } from '../../export/networks/index.js';
+import { type Config, readConfig } from '../../src/common/config.js';
+import { type Engine, openEngine } from '../../src/engine/engine.js';
+import { type App, buildApp } from '../../src/http/app.js';
+import { createMetrics } from '../../src/observe/metrics.js';
 import { randomParameters } from './graph.js';
 
 export interface TestService {

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Summary } from '../../src/batch/run.js';
+import type { Summary } from '../../src/jobs/run.js';
 import { cli } from './cli.js';
 import { pngOf } from './images.js';
 import { someImages } from './networks.js';

@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { packagePath } from '../../export/package.js';
+import { packagePath } from '../../export/files/package.js';
 
 export interface Finished {
   readonly code: number | null;

@@ -1,10 +1,10 @@
-import { vjp } from '../../export/grad.js';
-import { constant, type Value } from '../../export/graph.js';
-import { mul } from '../../export/ops/elementwise.js';
-import { reduceSum } from '../../export/ops/reduce.js';
-import type { Random } from '../../export/random.js';
-import { staticShape } from '../../export/shape.js';
-import { type Tensor, tensor } from '../../export/tensor.js';
+import type { Random } from '../../export/data/random.js';
+import { vjp } from '../../export/graph/grad.js';
+import { constant, type Value } from '../../export/graph/graph.js';
+import { mul } from '../../export/graph/ops/elementwise.js';
+import { reduceSum } from '../../export/graph/ops/reduce.js';
+import { staticShape } from '../../export/graph/shape.js';
+import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import { evaluate, inputLike, noise, sessionOf } from './graph.js';
 
 const DELTA = 1e-2;

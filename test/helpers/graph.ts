@@ -1,8 +1,8 @@
-import { emit, type Placement } from '../../export/emit.js';
-import { type Graph, input, type Parameter, type Value } from '../../export/graph.js';
-import type { Random } from '../../export/random.js';
-import { openSession, type SessionOptions } from '../../export/runtime.js';
-import { sizeOf, type Tensor, tensor } from '../../export/tensor.js';
+import type { Random } from '../../export/data/random.js';
+import { emit, type Placement } from '../../export/graph/emit.js';
+import { type Graph, input, type Parameter, type Value } from '../../export/graph/graph.js';
+import { sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
+import { openSession, type SessionOptions } from '../../export/runtime/session.js';
 import { initialise } from '../../export/train/initialise.js';
 
 /** A float32 tensor of uniform numbers in [−1, 1). */

@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
-import type { Images } from '../../export/train/dataset.js';
-import { toPng } from '../../src/image/encode.js';
+import type { Images } from '../../export/data/datasets.js';
+import { toPng } from '../../src/images/encode.js';
 
 /** One image of a data set as PNG. */
 export const pngOf = ({ height, width, channels, pixels }: Images, i: number): Promise<Buffer> => {

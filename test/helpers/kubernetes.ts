@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import { packagePath } from '../../export/package.js';
+import { packagePath } from '../../export/files/package.js';
 import type { Manifest } from './kustomize.js';
 
 /** Where the types and validators of a group of kinds are; those of Kubernetes itself where none of these matches. */

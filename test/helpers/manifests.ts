@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
-import { packagePath } from '../../export/package.js';
+import { packagePath } from '../../export/files/package.js';
 import { type Manifest, render } from './kustomize.js';
 import { type Pod, podsOf } from './pods.js';
 

@@ -9,4 +9,4 @@ parentPort!.on('message', () => {
   if (fate === 'dies') process.exit(1);
   if (fate === 'hangs') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });
-await import('../../src/inference/worker.js');
+await import('../../src/engine/worker.js');

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Spawn } from '../../src/inference/member.js';
+import type { Spawn } from '../../src/engine/member.js';
 
 /** Starts workers of which the first ones have a fate each; the others live. */
 export const mortal = (fates: readonly string[]): Spawn => {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { ArchitectureName } from '../../export/architectures/index.js';
-import type { IRevNetConfig } from '../../export/architectures/irevnet.js';
-import { packagePath } from '../../export/package.js';
-import { datasets, type Images } from '../../export/train/dataset.js';
+import { datasets, type Images } from '../../export/data/datasets.js';
+import { packagePath } from '../../export/files/package.js';
+import type { ArchitectureName } from '../../export/networks/index.js';
+import type { IRevNetConfig } from '../../export/networks/irevnet.js';
 
 /** Files that tests read; they stay in the source tree when the tests are compiled. */
 export const dataPath = (...parts: string[]): string => packagePath('test', 'data', ...parts);

@@ -1,4 +1,4 @@
-import type { App } from '../../src/app.js';
+import type { App } from '../../src/http/app.js';
 
 export type Json = Readonly<Record<string, unknown>>;
 

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataLocation as DataLocation,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  TensorShapeProtoSchema,
+  TypeProto_TensorSchema,
+  TypeProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from 'onnx-buf';
+import { definition, type Graph, GraphError, type Node, type Parameter, topological, type Value } from './graph.js';
+import type { OnnxAttribute } from './op.js';
+import { elementTypes } from './ops/elementwise.js';
+import type { TensorType } from './shape.js';
+import { bytesOf, type Tensor } from './tensor.js';
+
+/** ONNX operator set and file format that graphs are written in. */
+const OPSET = 20n;
+const IR_VERSION = 10n;
+
+/** Where a parameter's data lies: in the model itself, or in a file beside it that several models share. */
+export type Placement =
+  | { readonly kind: 'inline'; readonly tensor: Tensor }
+  | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
+
+/**
+ * Writes a graph as an ONNX model. The same graph and placements give the same bytes.
+ * @param placement where each parameter's data is
+ * @throws GraphError when an input or parameter name is used twice
+ */
+export function emit(graph: Graph, placement: (p: Parameter) => Placement): Uint8Array<ArrayBuffer> {
+  const writer = new Writer(graph, placement);
+  const model = create(ModelProtoSchema, {
+    irVersion: IR_VERSION,
+    producerName: 'irevnet',
+    opsetImport: [
+      create(OperatorSetIdProtoSchema, { domain: '', version: OPSET }),
+      create(OperatorSetIdProtoSchema, { domain: 'com.microsoft', version: 1n }),
+    ],
+    graph: writer.graphProto(),
+  });
+  return toBinary(ModelProtoSchema, model);
+}
+
+/** Names values and collects nodes and initializers of one graph. */
+class Writer {
+  private readonly names = new Map<Value, string>();
+  private readonly taken = new Map<string, Value>();
+  private readonly constants = new Map<string, string>();
+  private readonly initializers: TensorProto[] = [];
+  private readonly nodes: NodeProto[] = [];
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly placement: (p: Parameter) => Placement,
+  ) {}
+
+  graphProto() {
+    for (const v of this.graph.inputs) this.leaf(v);
+    const order = topological(Object.values(this.graph.outputs));
+    const aliases = this.nameOutputs();
+    for (const [i, node] of order.entries()) this.node(node, i);
+    for (const [name, value] of aliases) {
+      this.nodes.push(
+        create(NodeProtoSchema, { opType: 'Identity', name, input: [this.nameOf(value)], output: [name] }),
+      );
+    }
+    return create(GraphProtoSchema, {
+      name: this.graph.name,
+      node: this.nodes,
+      initializer: this.initializers,
+      input: this.graph.inputs.map((v) => valueInfo(this.nameOf(v), v.type)),
+      output: Object.entries(this.graph.outputs).map(([name, v]) => valueInfo(name, v.type)),
+    });
+  }
+
+  /** Gives each output's value the output's name; returns those that need an Identity, being leaves or named already. */
+  private nameOutputs(): [string, Value][] {
+    return Object.entries(this.graph.outputs).filter(([name, value]) => {
+      if (value.source.kind !== 'node' || this.names.has(value)) return true;
+      this.names.set(value, name);
+      return false;
+    });
+  }
+
+  private node(node: Node, index: number): void {
+    const form = definition(node.op).onnx(
+      node.attrs,
+      node.inputs.map((v) => v.type),
+      node.outputs.map((v) => v.type),
+    );
+    const operands = form.operands?.map((i) => node.inputs[i]!) ?? node.inputs;
+    node.outputs.forEach((v, i) => {
+      if (!this.names.has(v)) this.names.set(v, `${node.op}_${index}${node.outputs.length > 1 ? `_${i}` : ''}`);
+    });
+    this.nodes.push(
+      create(NodeProtoSchema, {
+        opType: form.type,
+        domain: form.domain ?? '',
+        name: `${node.op}_${index}`,
+        input: [...operands.map((v) => this.nameOf(v)), ...(form.constants ?? []).map((c) => this.constant(c))],
+        output: node.outputs.map((v) => this.nameOf(v)),
+        attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+      }),
+    );
+  }
+
+  private nameOf(value: Value): string {
+    return this.names.get(value) ?? this.leaf(value);
+  }
+
+  private leaf(value: Value): string {
+    const { source } = value;
+    if (source.kind === 'node') throw new GraphError(`an output of ${source.node.op} is used before it is computed`);
+    if (source.kind === 'constant') return this.constant(source.tensor);
+    const other = this.taken.get(source.name);
+    if (other !== undefined && other !== value) throw new GraphError(`two values are named ${source.name}`);
+    this.taken.set(source.name, value);
+    this.names.set(value, source.name);
+    if (source.kind === 'parameter') {
+      this.initializers.push(
+        initializer(source.name, value.type.shape as number[], this.placement(value as Parameter)),
+      );
+    } else if (!this.graph.inputs.includes(value)) {
+      throw new GraphError(`input ${source.name} is used but not listed among the inputs of ${this.graph.name}`);
+    }
+    return source.name;
+  }
+
+  /** Equal constants are stored once. */
+  private constant(value: Tensor): string {
+    const key = createHash('sha256').update(`${value.type}[${value.dims}]`).update(bytesOf(value)).digest('hex');
+    const known = this.constants.get(key);
+    if (known !== undefined) return known;
+    const name = `constant_${this.constants.size}`;
+    this.constants.set(key, name);
+    this.initializers.push(initializer(name, value.dims, { kind: 'inline', tensor: value }));
+    return name;
+  }
+}
+
+function initializer(name: string, dims: readonly number[], placement: Placement): TensorProto {
+  const type = placement.kind === 'inline' ? placement.tensor.type : 'float32';
+  const base = { name, dims: dims.map(BigInt), dataType: elementTypes[type] };
+  if (placement.kind === 'inline') {
+    return create(TensorProtoSchema, { ...base, rawData: new Uint8Array(bytesOf(placement.tensor)) });
+  }
+  const { location, offset, length } = placement;
+  const entries = Object.entries({ location, offset: String(offset), length: String(length) });
+  return create(TensorProtoSchema, {
+    ...base,
+    dataLocation: DataLocation.EXTERNAL,
+    externalData: entries.map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
+  });
+}
+
+function attribute(name: string, value: OnnxAttribute): AttributeProto {
+  const make = (fields: MessageInitShape<typeof AttributeProtoSchema>) =>
+    create(AttributeProtoSchema, { ...fields, name });
+  if (typeof value === 'number') return make({ type: AttributeType.INT, i: BigInt(value) });
+  if (typeof value === 'string') return make({ type: AttributeType.STRING, s: new TextEncoder().encode(value) });
+  if ('float' in value) return make({ type: AttributeType.FLOAT, f: value.float });
+  return make({ type: AttributeType.INTS, ints: value.map(BigInt) });
+}
+
+function valueInfo(name: string, { dtype, shape }: TensorType): ValueInfoProto {
+  const dim = shape.map((d) =>
+    create(TensorShapeProto_DimensionSchema, {
+      value: typeof d === 'number' ? { case: 'dimValue', value: BigInt(d) } : { case: 'dimParam', value: d },
+    }),
+  );
+  const tensorType = create(TypeProto_TensorSchema, {
+    elemType: elementTypes[dtype],
+    shape: create(TensorShapeProtoSchema, { dim }),
+  });
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } }),
+  });
+}

@@ -1,0 +1,8 @@
+import { parameter, type Value } from '../../graph/graph.js';
+import { conv } from '../../graph/ops/conv.js';
+
+/** A convolution without bias that keeps height and width but for its stride: x [N, from, H, W] → [N, to, H', W']. */
+export function convolution(name: string, from: number, to: number, kernel: number, stride = 1): (x: Value) => Value {
+  const weight = parameter(`${name}.weight`, [to, from, kernel, kernel], { init: 'fan-in', kind: 'trained' });
+  return (x) => conv(x, weight, { stride, padding: Math.floor(kernel / 2) });
+}

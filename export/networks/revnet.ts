@@ -1,0 +1,102 @@
+import { type Static, Type } from 'typebox';
+import type { Value } from '../graph/graph.js';
+import { maxPool } from '../graph/ops/conv.js';
+import { add, relu } from '../graph/ops/elementwise.js';
+import { checkInput, InputConfig } from './input.js';
+import { norm } from './layers/batch-norm.js';
+import { bottleneck } from './layers/bottleneck.js';
+import { convolution } from './layers/convolution.js';
+import { coupling } from './layers/coupling.js';
+import { head } from './layers/head.js';
+import { chain, type Invertible, identity, type Pair } from './layers/invertible.js';
+import { pixels } from './layers/pixels.js';
+import { halves } from './layers/split.js';
+import { ConfigError, type Network } from './network.js';
+
+const count = Type.Integer({ minimum: 1 });
+const stages = (description: string) => Type.Array(count, { minItems: 1, description });
+
+/** A RevNet of bottlenecks. */
+export const RevNetConfig = Type.Object(
+  {
+    input: InputConfig,
+    classes: count,
+    stem: Type.Integer({ minimum: 2, multipleOf: 2, description: 'channels of both streams after the stem' }),
+    units: stages('residual units a stage, each of two residual functions F and G'),
+    widths: stages('channels of one stream, by stage; a quarter of them inside the bottleneck'),
+  },
+  { additionalProperties: false },
+);
+export type RevNetConfig = Static<typeof RevNetConfig>;
+
+/** Channels of a stream over those inside its bottleneck. */
+const RATIO = 4;
+const kernels = [1, 3, 1] as const;
+
+/** y1 = x1 + F(x2), y2 = x2 + G(y1): two couplings, the streams trading places after each. */
+function unit(name: string, width: number): Invertible<Pair> {
+  const residual = (part: string) =>
+    bottleneck(`${name}.${part}`, { in: width, hidden: width / RATIO, out: width, stride: 1, kernels, first: false });
+  return chain(['f', 'g'].map((part) => coupling(residual(part), identity, null)));
+}
+
+/** The first unit of a stage projects both streams to its width, and so cannot be inverted. */
+function transition(name: string, from: number, to: number, stride: number): (pair: Pair) => Pair {
+  const shape = { hidden: to / RATIO, out: to, kernels, first: false };
+  const f = bottleneck(`${name}.f`, { ...shape, in: from, stride });
+  const g = bottleneck(`${name}.g`, { ...shape, in: to, stride: 1 });
+  const [p1, p2] = [1, 2].map((i) => convolution(`${name}.projection${i}`, from, to, 1, stride)) as [Project, Project];
+  return ([x1, x2]) => {
+    const y1 = add(p1(x1), f(x2));
+    return [y1, add(p2(x2), g(y1))];
+  };
+}
+type Project = (x: Value) => Value;
+
+/**
+ * RevNet: units that can be inverted, between stem and projections that cannot. Gomez, Ren, Urtasun, Grosse, NeurIPS 2017.
+ * Stages begin with a projecting unit; all others are in `reversible`.
+ */
+export function revnet(config: RevNetConfig): Network {
+  const { input, classes, stem, units, widths } = config;
+  checkInput(input);
+  if (widths.length !== units.length)
+    throw new ConfigError(`widths: ${units.length} stages need as many entries, got ${widths.length}`);
+  const indivisible = widths.find((w) => w % RATIO !== 0);
+  if (indivisible !== undefined) throw new ConfigError(`widths: ${indivisible} is not a multiple of ${RATIO}`);
+  const conv1 = convolution('stem.conv', input.channels, stem, 7, 2);
+  const norm1 = norm('stem.norm', stem);
+  const reversible = new Map<number, Invertible<Pair>>();
+  const body: ((pair: Pair) => Pair)[] = [];
+  let from = stem / 2;
+  for (const [stage, n] of units.entries()) {
+    const to = widths[stage]!;
+    body.push(transition(`stage${stage + 1}.unit1`, from, to, stage === 0 ? 1 : 2));
+    for (let i = 2; i <= n; i++) {
+      const layer = unit(`stage${stage + 1}.unit${i}`, to);
+      reversible.set(body.length, layer);
+      body.push(layer.forward);
+    }
+    from = to;
+  }
+  const open = halves(stem);
+  const close = halves(2 * from);
+  const classify = head('head', 2 * from, classes);
+  const reduced = (size: number) => Math.ceil((size + 2 * input.padding) / 2 ** (units.length + 1));
+  return {
+    input,
+    classes,
+    grid: null,
+    features: [2 * from, reduced(input.height), reduced(input.width)],
+    pixels: pixels(input, null),
+    encode: (x) => {
+      const first = maxPool(relu(norm1(conv1(x))), { kernel: 3, stride: 2, padding: 1 });
+      const states: Pair[] = [open.forward(first)];
+      for (const block of body) states.push(block(states.at(-1)!));
+      const features = close.inverse(states.at(-1)!);
+      return { features, logits: classify(features), states };
+    },
+    decode: undefined,
+    reversible,
+  };
+}

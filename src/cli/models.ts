@@ -1,0 +1,43 @@
+import { Command } from 'commander';
+import { isInvertible, type Manifest } from '../../export/model/manifest.js';
+import { readConfig, settingOption } from '../common/config.js';
+import { readModels } from '../engine/models.js';
+
+interface Flags {
+  models?: string;
+  json: boolean;
+}
+
+/** `irevnet models`: what there is, and what is known about it. */
+export const modelsCommand = new Command('models')
+  .description('list the models, or show what is known about one')
+  .argument('[name]', 'name of a model')
+  .addOption(settingOption('models'))
+  .option('--json', 'print manifests as JSON', false)
+  .action(async (name: string | undefined, { models, json }: Flags) => {
+    const found = await readModels(readConfig(models === undefined ? {} : { models }).models, { only: name });
+    const manifests = found.map(({ manifest }) => manifest);
+    const data = name === undefined ? manifests : manifests[0];
+    process.stdout.write(json ? `${JSON.stringify(data)}\n` : manifests.map(asText).join('\n'));
+  });
+
+function asText(manifest: Manifest): string {
+  const { name, description, architecture, input, features, grid, labels, measured } = manifest;
+  const inversion = measured?.inversion;
+  const how = grid === null ? 'plain floats' : `exact, on multiples of 2^-${grid}`;
+  const inverse = isInvertible(manifest) ? how : 'none';
+  const lines = [
+    name,
+    `  ${description}`,
+    `  parameters  ${architecture.parameters}`,
+    `  input       ${input.height} × ${input.width} × ${input.channels}`,
+    `  features    ${features.shape.join(' × ')}`,
+    `  inverse     ${inverse}`,
+    `  labels      ${labels.length > 12 ? `${labels.length} of them` : labels.join(', ')}`,
+  ];
+  if (measured && measured.accuracy !== null)
+    lines.push(`  accuracy    ${(100 * measured.accuracy).toFixed(2)}% of ${measured.images} images`);
+  if (inversion)
+    lines.push(`  recovered   ${inversion.exactFloat} in every float, ${inversion.exactPixels} in every pixel`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,62 @@
+import { ModelError } from '../../export/model/folder.js';
+import { SettingsError } from './config.js';
+
+/** What the exit code of a command says. Codes below 20 are Node's or of old custom; from 20 they are ours. */
+export const exitCodes = {
+  done: 0,
+  failure: 1,
+  usage: 2,
+  'models-missing': 20,
+  'model-damaged': 21,
+  'not-writable': 22,
+  'provider-unavailable': 23,
+  'backend-unreachable': 24,
+  'address-in-use': 25,
+  'not-permitted': 26,
+  'self-test-failed': 27,
+  'images-skipped': 28,
+} as const;
+
+export type ExitReason = keyof typeof exitCodes;
+
+/** A failure with an exit code of its own; the message says what was wrong, what was expected and what to do. */
+export class ExitError extends Error {
+  override readonly name = 'ExitError';
+  constructor(
+    readonly reason: ExitReason,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Errors of the operating system that have an exit code of their own, and what they mean. */
+const systemErrors: Readonly<Record<string, { readonly reason: ExitReason; readonly words: string }>> = {
+  EADDRINUSE: {
+    reason: 'address-in-use',
+    words: 'another process listens there; stop it, or choose another port with --port',
+  },
+  EACCES: { reason: 'not-permitted', words: 'this user has no permission; change the owner or the mode, or the user' },
+  EPERM: { reason: 'not-permitted', words: 'this is not permitted to this user' },
+  EROFS: { reason: 'not-writable', words: 'the file system is read-only; mount it writable, or name another folder' },
+  ENOSPC: { reason: 'not-writable', words: 'the disk is full; make room, or name another folder' },
+};
+
+/** Why a command failed, in words and as an exit code. */
+export function explainExit(error: Error): { readonly code: number; readonly message: string } {
+  const { message } = error;
+  if (error instanceof SettingsError) return { code: exitCodes.usage, message };
+  if (error instanceof ExitError) return { code: exitCodes[error.reason], message };
+  const { code = '', path, address, port } = (error instanceof ModelError ? (error.cause ?? {}) : error) as SystemError;
+  const known = Object.hasOwn(systemErrors, code) ? systemErrors[code] : undefined;
+  if (error instanceof ModelError) return { code: exitCodes[known?.reason ?? error.problem], message };
+  if (!known) return { code: exitCodes.failure, message };
+  const where = path ?? (address && `${address}:${port}`);
+  return { code: exitCodes[known.reason], message: `${where ? `${where}: ` : ''}${known.words} (${message})` };
+}
+
+interface SystemError extends NodeJS.ErrnoException {
+  readonly address?: string;
+  readonly port?: number;
+}

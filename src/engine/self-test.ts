@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { noiseImages } from '../../export/data/noise.js';
+import { rows, stack } from '../../export/graph/rows.js';
+import { bytesOf, type Tensor, tensor } from '../../export/graph/tensor.js';
+import type { Manifest } from '../../export/model/manifest.js';
+import type { Session } from '../../export/runtime/session.js';
+import { padded } from './buckets.js';
+import type { GraphName, RoundTrip } from './protocol.js';
+
+const IMAGES = 4;
+const SEED = 20180415;
+/** Of a hash that is shown. */
+const DIGITS = 16;
+
+/** A model whose inverse does not give back what went in, on this device. */
+export class SelfTestError extends Error {
+  override readonly name = 'SelfTestError';
+}
+
+/** Input for one run of a graph, whose result nobody needs. */
+export function probeOf({ input, features }: Manifest, graph: GraphName, images = 1): Record<string, Tensor> {
+  if (graph === 'forward') return { pixels: noise(input, images) };
+  const shape = [images, ...features.shape];
+  return { features: tensor('float32', shape, new Float32Array(shape.reduce((a, b) => a * b))) };
+}
+
+function noise(input: Manifest['input'], images: number): Tensor<'uint8'> {
+  const { pixels } = noiseImages(images, input, SEED);
+  return tensor('uint8', [images, input.height, input.width, input.channels], pixels);
+}
+
+type Runner = Pick<Session, 'run'>;
+
+/** Sizes of batches that are tried. */
+export interface Sizes {
+  readonly encode: readonly number[];
+  readonly decode: readonly number[];
+}
+
+/** Encoded in one batch and decoded one by one. */
+export const plainSizes: Sizes = { encode: [IMAGES], decode: [1] };
+
+/**
+ * Encodes noise and decodes it, in every combination of the sizes of batches: every 8-bit pixel must come back.
+ * @throws SelfTestError
+ */
+export async function selfTest(
+  { name, input }: Manifest,
+  forward: Runner,
+  inverse: Runner,
+  sizes: Sizes = plainSizes,
+): Promise<RoundTrip> {
+  const pixels = noise(input, IMAGES);
+  let [exactPixels, exactFloat] = [IMAGES, IMAGES];
+  const hash = createHash('sha256');
+  for (const encode of sizes.encode) {
+    const encoded = await inBatches(forward, { pixels }, ['features', 'image'], encode);
+    hash.update(bytesOf(encoded.features!));
+    for (const decode of sizes.decode) {
+      const decoded = await inBatches(inverse, { features: encoded.features! }, ['pixels', 'image'], decode);
+      exactPixels = Math.min(exactPixels, alike(pixels, decoded.pixels!));
+      exactFloat = Math.min(exactFloat, alike(encoded.image!, decoded.image!));
+      if (exactPixels === IMAGES) continue;
+      throw new SelfTestError(
+        `model ${name} recovers only ${exactPixels} of ${IMAGES} noise images on this device, encoded by ${encode} and decoded by ${decode}: its inverse is not served`,
+      );
+    }
+  }
+  return { images: IMAGES, exactPixels, exactFloat, features: hash.digest('hex').slice(0, DIGITS) };
+}
+
+/** Runs a graph on all rows of its input, in batches that have this size, if need be by padding. */
+async function inBatches(session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) {
+  const [[name, input]] = Object.entries(feeds) as [[string, Tensor]];
+  const run = padded(session, [size]);
+  const parts: Record<string, Tensor>[] = [];
+  for (let from = 0; from < input.dims[0]!; from += size) {
+    parts.push(await run({ [name]: rows(input, from, Math.min(from + size, input.dims[0]!)) }, fetch));
+  }
+  return Object.fromEntries(fetch.map((output) => [output, stack(parts.map((part) => part[output]!))]));
+}
+
+/** How many rows are equal in every bit. */
+function alike(a: Tensor, b: Tensor): number {
+  const same = (i: number) => Buffer.compare(bytesOf(rows(a, i, i + 1)), bytesOf(rows(b, i, i + 1))) === 0;
+  return Array.from({ length: a.dims[0]! }, (_, i) => same(i)).filter(Boolean).length;
+}

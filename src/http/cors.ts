@@ -1,0 +1,34 @@
+import cors from '@fastify/cors';
+import type { FastifyInstance } from 'fastify';
+import { SettingsError, variableOf } from '../common/config.js';
+import { JSON_LENGTH } from '../protocols/oip/request.js';
+import { TIMEOUT_HEADER } from './work.js';
+
+const sent = ['authorization', 'content-type', 'x-request-id', JSON_LENGTH, TIMEOUT_HEADER];
+const read = ['irevnet-model', 'irevnet-shape', 'x-request-id', 'server-timing', 'retry-after', JSON_LENGTH];
+
+/** Seconds for which a browser remembers what it may send. */
+const MAX_AGE = 600;
+
+/**
+ * Lets pages of these origins (between commas; * for all) call the service from a browser; without any, no header tells of
+ * it. Must be installed before what asks for keys, which a preflight does not have.
+ * @throws SettingsError
+ */
+export async function installCors(app: FastifyInstance, origins: string): Promise<void> {
+  if (origins === '') return;
+  await app.register(cors, {
+    origin: origins === '*' ? '*' : origins.split(',').map((origin) => checked(origin.trim())),
+    allowedHeaders: sent,
+    exposedHeaders: read,
+    maxAge: MAX_AGE,
+    strictPreflight: false,
+  });
+}
+
+function checked(origin: string): string {
+  const found = URL.canParse(origin) ? new URL(origin).origin : undefined;
+  if (found === origin) return origin;
+  const expected = `expected an origin such as ${found ?? 'https://example.org'}, or * alone`;
+  throw new SettingsError(`${variableOf('corsOrigins')} has ${JSON.stringify(origin)}: ${expected}`);
+}

@@ -1,0 +1,77 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { FastifyInstance } from 'fastify';
+import { type Config, SettingsError, variableOf } from '../common/config.js';
+import { Problem } from '../common/problems.js';
+import { isHealth } from './health.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Stands for the API key that the request came with: its SHA-256. Empty where none is needed. */
+    client: string;
+  }
+}
+
+/** Visible ASCII without blanks, long enough not to be guessed. */
+const KEY = /^[\x21-\x7e]{16,}$/;
+
+const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest();
+
+/**
+ * The digests of the API keys in the file and in the environment; none when neither is set.
+ * @throws SettingsError naming the line, never the key
+ */
+export async function readKeys({ apiKeysFile, apiKeys }: Pick<Config, 'apiKeysFile' | 'apiKeys'>): Promise<Buffer[]> {
+  const named = apiKeys === '' ? [] : apiKeys.split(',');
+  const inEnvironment = named.map((key, i) => checked(key.trim(), `${variableOf('apiKeys')}, key ${i + 1}`));
+  const inFile = apiKeysFile === '' ? [] : keysIn(await readText(apiKeysFile), `the API keys file ${apiKeysFile}`);
+  return [...inEnvironment, ...inFile].map(digestOf);
+}
+
+function keysIn(text: string, file: string): string[] {
+  const lines = text.split('\n').map((line, i) => ({ key: line.trim(), at: `${file}, line ${i + 1}` }));
+  const keys = lines.filter(({ key }) => key !== '' && !key.startsWith('#'));
+  if (keys.length === 0) throw new SettingsError(`${file} has no key: expected a key a line`);
+  return keys.map(({ key, at }) => checked(key, at));
+}
+
+function checked(key: string, at: string): string {
+  if (KEY.test(key)) return key;
+  throw new SettingsError(`${at}: expected a key of at least 16 characters, ASCII without blanks`);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new SettingsError(`the API keys file ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/**
+ * Asks every request but those for health for one of the keys, if there are keys. RFC 6750
+ * @throws Problem unauthorized
+ */
+export function installKeys(app: FastifyInstance, digests: readonly Buffer[]): void {
+  app.decorateRequest('client', '');
+  app.addHook('onRequest', async (request, reply) => {
+    const { authorization = '' } = request.headers;
+    // What comes after cannot log it: the parser of forms does, at the level trace.
+    delete request.headers.authorization;
+    if (digests.length === 0 || isHealth(request)) return;
+    const key = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+    const client = key && matching(digestOf(key), digests);
+    if (client) request.client = client.toString('hex');
+    else {
+      reply.header('www-authenticate', 'Bearer');
+      throw new Problem('unauthorized', key ? 'the API key is not known' : 'the request has no API key');
+    }
+  });
+}
+
+/** Looks at every digest, whichever matches, and at all of it: the time taken tells nothing. */
+function matching(digest: Buffer, digests: readonly Buffer[]): Buffer | undefined {
+  let found: Buffer | undefined;
+  for (const known of digests) if (timingSafeEqual(known, digest)) found = known;
+  return found;
+}

@@ -1,0 +1,31 @@
+import { pathToFileURL } from 'node:url';
+import { pino } from 'pino';
+import { readConfig } from '../common/config.js';
+import { createAdmission } from '../engine/admission.js';
+import type { Engine } from '../engine/engine.js';
+import { buildApp } from './app.js';
+
+/** An engine without models: enough to describe the routes. */
+const described: Engine = {
+  models: new Map(),
+  defaultModel: '',
+  limits: readConfig({}, {}),
+  run: () => Promise.reject(new Error('this engine only describes')),
+  ready: Promise.resolve(),
+  admission: createAdmission(1),
+  status: () => ({ started: false, up: 0, workers: 0, waiting: 0, hung: 0, draining: false }),
+  backend: { kind: 'cpu', devices: [], arrangement: {} },
+  drain: () => undefined,
+  close: async () => undefined,
+};
+
+/** The OpenAPI document as YAML; the same for the same routes. */
+export async function openapiYaml(): Promise<string> {
+  const app = await buildApp(readConfig({}, {}), described, pino({ level: 'silent' }));
+  await app.ready();
+  const text = app.swagger({ yaml: true });
+  await app.close();
+  return text;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.stdout.write(await openapiYaml());

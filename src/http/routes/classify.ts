@@ -1,0 +1,36 @@
+import { Type } from 'typebox';
+import type { Engine } from '../../engine/engine.js';
+import { classify } from '../../operations/classify.js';
+import type { App } from '../app.js';
+import { Classified } from '../schemas/classified.js';
+import { fileBody, InvertQuery, ModelQuery, problemResponse } from '../schemas/common.js';
+import { receive } from '../uploads.js';
+import { imageTypes } from './uploads.js';
+
+const Query = Type.Object(
+  {
+    model: ModelQuery,
+    topK: Type.Optional(Type.Integer({ minimum: 1, description: 'labels for each image, best first; 5 by default' })),
+    invert: InvertQuery,
+  },
+  { additionalProperties: false },
+);
+
+const schema = {
+  summary: 'Classify images',
+  tags: ['images'],
+  querystring: Query,
+  upload: fileBody('images in any size', imageTypes),
+  response: {
+    200: Classified,
+    default: problemResponse,
+  },
+};
+
+/** POST /classify */
+export function classifyRoute(app: App, engine: Engine): void {
+  const hooks = receive({ fields: { file: engine.limits.maxImages }, raw: imageTypes });
+  app.post('/classify', { schema, ...hooks }, ({ uploads, query, work }) =>
+    classify(engine, uploads.file!, { work, invert: 'auto', ...query }),
+  );
+}

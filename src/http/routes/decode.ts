@@ -1,0 +1,44 @@
+import { Type } from 'typebox';
+import type { Engine } from '../../engine/engine.js';
+import { decode } from '../../operations/decode.js';
+import { type DecodeFormat, decodeFormats } from '../../operations/formats.js';
+import type { App } from '../app.js';
+import { negotiate } from '../negotiate.js';
+import { sendAs } from '../reply.js';
+import { fileBody, formatQuery, formatResponse, ModelQuery, problemResponse, Recovered } from '../schemas/common.js';
+import { receive } from '../uploads.js';
+import { featureTypes } from './uploads.js';
+
+const formats = Object.keys(decodeFormats) as DecodeFormat[];
+
+const Query = Type.Object(
+  { model: ModelQuery, format: formatQuery(formats, 'png by default, npy for several images') },
+  { additionalProperties: false },
+);
+
+const schema = {
+  summary: 'Recover images from features',
+  tags: ['images'],
+  querystring: Query,
+  upload: fileBody(
+    'features, float32 [N, C, H, W], as .npy, safetensors or JSON {"shape": […], "data": […]}',
+    featureTypes,
+  ),
+  response: {
+    200: formatResponse('the image; npy holds the network input as floats', formats, Recovered),
+    default: problemResponse,
+  },
+};
+
+/** POST /decode, and the same as POST /invert */
+export function decodeRoute(app: App, engine: Engine): void {
+  const hooks = receive({ fields: { file: 1 }, raw: featureTypes });
+  for (const url of ['/decode', '/invert']) {
+    app.post(url, { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
+      const wanted = negotiate(formats, query.format, headers.accept);
+      const recovered = await decode(engine, uploads.file![0]!, { work, ...query });
+      const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
+      return sendAs(reply, format, recovered.model, recovered.image, () => decodeFormats[format](recovered));
+    });
+  }
+}

@@ -1,0 +1,24 @@
+import type { Engine } from '../../engine/engine.js';
+import type { App } from '../app.js';
+import { classifyRoute } from './classify.js';
+import { decodeRoute } from './decode.js';
+import { encodeRoute } from './encode.js';
+import { interpolateRoute } from './interpolate.js';
+import { metricsRoute } from './metrics.js';
+import { modelsRoute } from './models.js';
+import { oipRoutes } from './oip.js';
+import { healthzRoute, readyzRoute, versionRoute } from './service.js';
+
+/** Every route. Adding one is a file and a line here. */
+export const routes: readonly ((app: App, engine: Engine) => void)[] = [
+  classifyRoute,
+  encodeRoute,
+  decodeRoute,
+  interpolateRoute,
+  modelsRoute,
+  metricsRoute,
+  oipRoutes,
+  healthzRoute,
+  readyzRoute,
+  versionRoute,
+];

@@ -1,0 +1,34 @@
+import { Type } from 'typebox';
+import { type Engine, modelOf } from '../../engine/engine.js';
+import type { App } from '../app.js';
+import { ManifestReference, problemResponse } from '../schemas/common.js';
+
+const summary = 'What is known about a model';
+
+const list = {
+  summary: 'What can be served',
+  tags: ['models'],
+  response: {
+    200: Type.Object({
+      default: Type.String({ description: 'the model used where none is named' }),
+      models: Type.Array(ManifestReference),
+    }),
+    default: problemResponse,
+  },
+};
+
+const one = {
+  summary,
+  tags: ['models'],
+  params: Type.Object({ name: Type.String() }),
+  response: { 200: ManifestReference, default: problemResponse },
+};
+
+/** GET /models and GET /models/{name} */
+export function modelsRoute(app: App, engine: Engine): void {
+  app.get('/models', { schema: list }, async () => ({
+    default: engine.defaultModel,
+    models: [...engine.models.values()],
+  }));
+  app.get('/models/:name', { schema: one }, async ({ params }) => modelOf(engine, params.name));
+}

@@ -1,0 +1,119 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type TSchema, Type } from 'typebox';
+import { version } from '../../../export/files/package.js';
+import { Problem } from '../../common/problems.js';
+import type { Engine } from '../../engine/engine.js';
+import { malformed } from '../../protocols/oip/expect.js';
+import { metadataOf, type Served, servedModels, servedOf } from '../../protocols/oip/models.js';
+import { JSON_LENGTH, readInferRequest } from '../../protocols/oip/request.js';
+import { type Answer, writeInferResponse } from '../../protocols/oip/response.js';
+import {
+  errorResponse,
+  inferBody,
+  inferResponse,
+  Live,
+  ModelMetadata,
+  ModelReady,
+  Ready,
+  ServerMetadata,
+} from '../../protocols/oip/schemas.js';
+import type { App } from '../app.js';
+import { sendChunks } from '../reply.js';
+import { declaredType, FORM } from '../uploads.js';
+import { checkReady } from './service.js';
+
+const schemaOf = <R extends TSchema>(summary: string, response: R) => ({
+  summary,
+  tags: ['oip'],
+  response: { 200: response, default: errorResponse },
+});
+
+/** A model's address, without and with its version. */
+const addresses = [
+  { url: '/v2/models/:model', params: Type.Object({ model: Type.String() }) },
+  { url: '/v2/models/:model/versions/:version', params: Type.Object({ model: Type.String(), version: Type.String() }) },
+];
+
+/** The Open Inference Protocol, version 2: what /v2 answers. */
+export function oipRoutes(app: App, engine: Engine): void {
+  serverRoutes(app, engine);
+  const models = servedModels([...engine.models.values()]);
+  modelRoutes(app, engine, (params) => servedOf(models, params.model, params.version));
+}
+
+/** GET /v2, /v2/health/live and /v2/health/ready */
+function serverRoutes(app: App, engine: Engine): void {
+  // The protocol's text has the one address, its OpenAPI document the other.
+  for (const url of ['/v2', '/v2/']) {
+    app.get(url, { schema: schemaOf('The server', ServerMetadata) }, async () => ({
+      name: 'irevnet',
+      version,
+      extensions: ['binary_tensor_data'],
+    }));
+  }
+  app.get('/v2/health/live', { schema: schemaOf('Liveness', Live) }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: schemaOf('Readiness', Ready) }, async () => {
+    checkReady(engine);
+    return { ready: true };
+  });
+}
+
+type Find = (params: { readonly model: string; readonly version?: string }) => Served;
+
+/** GET a model, GET …/ready and POST …/infer */
+function modelRoutes(app: App, engine: Engine, find: Find): void {
+  for (const { url, params } of addresses) {
+    const metadata = { ...schemaOf('What a model takes and gives', ModelMetadata), params };
+    app.get(url, { schema: metadata }, async (request) => metadataOf(find(request.params)));
+
+    const ready = { ...schemaOf('Readiness of a model', ModelReady), params };
+    app.get(`${url}/ready`, { schema: ready }, async (request) => {
+      const { name } = find(request.params);
+      checkReady(engine);
+      return { name, ready: true };
+    });
+
+    const infer = {
+      summary: 'Run a model',
+      tags: ['oip'],
+      params,
+      upload: inferBody,
+      response: { 200: inferResponse, default: errorResponse },
+    };
+    app.post(`${url}/infer`, { schema: infer }, async (request, reply) =>
+      send(reply, await run(engine, request, find(request.params))),
+    );
+  }
+}
+
+async function run(engine: Engine, request: FastifyRequest, served: Served): Promise<Answer> {
+  const { work, headers } = request;
+  const body = bodyOf(request);
+  work.timeline.add({ stage: 'read', start: work.since, end: performance.now() });
+  const { maxImages } = engine.limits;
+  const length = headers[JSON_LENGTH]?.toString();
+  const asked = await work.timeline.time('decode', () => readInferRequest(body, length, served, maxImages));
+  work.admit(asked.images);
+  const input = await work.timeline.time('decode', asked.readInput);
+  const { model, graph } = served;
+  const outputs = asked.wanted.map(({ tensor }) => tensor.name);
+  const results = await engine.run({ model, graph, input, outputs, work });
+  return work.timeline.time('encode', () => writeInferResponse(served, asked, results));
+}
+
+function bodyOf(request: FastifyRequest): Uint8Array {
+  const { body, headers } = request;
+  if (declaredType(request) === FORM) throw new Problem('unsupported-media-type', 'the body is a form; expected JSON');
+  const encoding = headers['content-encoding'];
+  if (encoding)
+    throw new Problem('unsupported-media-type', `the body is compressed (${encoding.slice(0, 40)}); send it as it is`);
+  if (!Buffer.isBuffer(body) || body.length === 0) throw malformed('the request has no body; expected JSON');
+  return body;
+}
+
+/** The JSON, and the tensors after it as they lie in memory. */
+function send(reply: FastifyReply, { head, tail }: Answer): FastifyReply {
+  if (tail.length === 0) return sendChunks(reply.type('application/json'), [head]);
+  reply.header(JSON_LENGTH, head.length).type('application/octet-stream');
+  return sendChunks(reply, [head, ...tail]);
+}

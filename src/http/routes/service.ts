@@ -1,0 +1,42 @@
+import { Type } from 'typebox';
+import { version } from '../../../export/files/package.js';
+import { Problem } from '../../common/problems.js';
+import type { Engine } from '../../engine/engine.js';
+import type { App } from '../app.js';
+import { problemResponse } from '../schemas/common.js';
+
+const answer = (summary: string, properties: Record<string, ReturnType<typeof Type.String>>) => ({
+  summary,
+  tags: ['service'],
+  response: { 200: Type.Object(properties), default: problemResponse },
+});
+
+/** @throws Problem not-ready, draining */
+export function checkReady({ status }: Engine): void {
+  const { started, up, draining } = status();
+  if (draining) throw new Problem('draining', 'the service is about to shut down');
+  if (!started) throw new Problem('not-ready', 'the models are still being loaded');
+  if (up === 0) throw new Problem('not-ready', 'the workers are being replaced');
+}
+
+/** GET /healthz: the process answers; also while a model runs. */
+export function healthzRoute(app: App): void {
+  const schema = answer('Liveness', { status: Type.String() });
+  app.get('/healthz', { schema }, async () => ({ status: 'ok' }));
+}
+
+/** GET /readyz: every model is loaded and has recovered its noise, and the service is not about to leave. */
+export function readyzRoute(app: App, engine: Engine): void {
+  const provider = Type.String({ description: 'what computes: cpu, cuda or oip (other servers)' });
+  const schema = answer('Readiness', { status: Type.String(), provider });
+  app.get('/readyz', { schema }, async () => {
+    checkReady(engine);
+    return { status: 'ready', provider: engine.backend.kind };
+  });
+}
+
+/** GET /version */
+export function versionRoute(app: App): void {
+  const schema = answer('Version', { name: Type.String(), version: Type.String(), node: Type.String() });
+  app.get('/version', { schema }, async () => ({ name: 'irevnet', version, node: process.version }));
+}

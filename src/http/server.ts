@@ -1,0 +1,70 @@
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Logger, pino } from 'pino';
+import type { Config } from '../common/config.js';
+import { boundHeap } from '../common/heap.js';
+import { openEngine } from '../engine/engine.js';
+import type { Observer } from '../engine/pool.js';
+import { createMetrics } from '../observe/metrics.js';
+import { buildApp } from './app.js';
+
+/**
+ * Serves until a signal comes; then says at /readyz that it leaves, goes on for the seconds of grace, finishes what is
+ * under way and returns.
+ * @throws ModelError when a model cannot be served; a system error when the address cannot be taken
+ */
+export async function serve(config: Config): Promise<void> {
+  boundHeap();
+  const log = pino({ level: config.logLevel, name: 'irevnet' });
+  const metrics = createMetrics();
+  const engine = await openEngine(config, { observer: { ...metrics.observer, ...logged(log) } });
+  const { because } = engine.backend.arrangement;
+  if (because) log.warn({ because }, 'CUDA does not work: the CPU computes');
+  const app = await buildApp(config, engine, log, metrics).catch(async (error: Error) => {
+    await engine.close();
+    throw error;
+  });
+  const stopped = signalled();
+  try {
+    await app.listen({
+      host: config.host,
+      port: config.port,
+      // Where many clients come at once, as after a restart: who does not fit waits seconds to try again.
+      backlog: config.maxConnections,
+      listenTextResolver: (address) => `listening at ${address}`,
+    });
+    await Promise.race([engine.ready, stopped]);
+    const { address, port } = app.server.address() as AddressInfo;
+    log.info({ models: [...engine.models.keys()], ...engine.backend.arrangement, address, port }, 'ready');
+    const signal = await stopped;
+    log.info({ signal, grace: config.grace }, 'stopping');
+    engine.drain();
+    if (signal === 'SIGTERM') await sleep(config.grace * 1000);
+  } finally {
+    await app.close();
+    await engine.close();
+  }
+  // A thread that hangs in native code cannot be ended, and the process would wait for it.
+  if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
+}
+
+/** What is told of the workers in the log. */
+const logged = (log: Logger): Observer => ({
+  tested(model, found, alike) {
+    log.info({ model, ...found }, 'round trip of noise');
+    if (!alike) log.warn({ model }, 'workers compute other bits: an image need not come back where another encoded it');
+  },
+  server: (url, up, why) => (up ? log.info({ url }, 'server is used') : log.warn({ url, why }, 'server is left alone')),
+});
+
+/** Resolves with the first signal to stop; a second one ends the process at once. */
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        resolve(signal);
+        process.once(signal, () => process.exit(1));
+      });
+    }
+  });
+}

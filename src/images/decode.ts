@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import sharp from 'sharp';
+import { Problem } from '../common/problems.js';
+import { Turns } from '../common/semaphore.js';
+import type { Cancellation } from '../common/work.js';
+import { isCutShort } from './complete.js';
+import { type FitOptions, fitting } from './fit.js';
+import type { Done, Picture } from './picture.js';
+import { readPlainPng } from './plain-png.js';
+import { countScans } from './scans.js';
+import { type ImageType, sniff } from './sniff.js';
+
+// Only these loaders of libvips are reachable, whatever an upload claims to be.
+const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: loaders });
+sharp.cache(false);
+// One thread for an image, whatever the allocator: images are decoded side by side, and 16 threads for each took up to twice as long.
+sharp.concurrency(1);
+
+/** The size that is wanted, in pixels, how an image gets it, how many pixels are read, and for whom. */
+export interface DecodeOptions extends FitOptions {
+  readonly maxPixels: number;
+  /** Says when nobody waits for the image any more; once it is being decoded, it is to its end. */
+  readonly cancellation?: Cancellation | undefined;
+}
+
+export interface Decoded {
+  readonly type: ImageType;
+  /** The size as it is seen: after the EXIF orientation. */
+  readonly width: number;
+  readonly height: number;
+  /** 8-bit sRGB with alpha, or plain grey or RGB; oriented, of the wanted size; under `contain` at most. */
+  readonly picture: Picture;
+}
+
+/** Scans that a progressive JPEG may have; usual ones have ten. */
+const MAX_SCANS = 100;
+
+/** As many images at once as there are cores: more would only take memory. */
+const decoders = new Turns(availableParallelism());
+
+/** Seconds that libvips may spend on one image. */
+const DECODE_SECONDS = 30;
+
+/**
+ * Reads the first frame of an image file in sRGB, turns it as EXIF says and resizes it. An image that has the wanted size
+ * already keeps its pixels, whatever `fit` and `shortSide` say.
+ * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels;
+ *   RangeError as `cover`; the reason of the cancellation
+ */
+export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
+  const type = typeOf(bytes);
+  const plain = type === 'png' ? readPlainPng(bytes, options) : undefined;
+  if (plain) return { type, width: plain.width, height: plain.height, picture: plain };
+  return decoders.run(() => decodeByLibvips(type, bytes, options), options.cancellation);
+}
+
+async function decodeByLibvips(type: ImageType, bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
+  const source = { failOn: 'error', limitInputPixels: false } as const;
+  const metadata = await explained(type, bytes, () => sharp(bytes, source).metadata());
+  const { width, height } = metadata.autoOrient;
+  if (width * height > options.maxPixels) {
+    throw new Problem(
+      'too-many-pixels',
+      `the image has ${width} × ${height} pixels; at most ${options.maxPixels} are read`,
+    );
+  }
+  if (type === 'jpeg' && metadata.isProgressive && countScans(bytes, MAX_SCANS + 1) > MAX_SCANS) {
+    throw new Problem('image-corrupt', `the JPEG file has more than ${MAX_SCANS} scans`);
+  }
+  const image = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
+  // sharp turns 16-bit colours that have a profile into Display P3, and then takes them for sRGB; not so 8-bit ones.
+  if (metadata.hasProfile && metadata.space === 'rgb16') image.pipelineColourspace('srgb');
+  const fit = fitting({ width, height }, options);
+  const pipeline = fit.apply(image).toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' });
+  const { data, info } = await explained(type, bytes, () =>
+    pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true }),
+  );
+  const turned: Done[] = (metadata.orientation ?? 1) > 1 ? ['rotated'] : [];
+  const picture = fit.finish({ width: info.width, height: info.height, channels: 4, data, done: turned });
+  return { type, width, height, picture };
+}
+
+function typeOf(bytes: Uint8Array): ImageType {
+  if (bytes.length === 0) throw new Problem('body-empty', 'the image file is empty');
+  const sniffed = sniff(bytes);
+  if (!sniffed)
+    throw new Problem('not-an-image', `the ${bytes.length} bytes received do not begin like any known image file`);
+  if ('refused' in sniffed) throw new Problem('image-type-unsupported', `${sniffed.refused} files are not read`);
+  return sniffed.read;
+}
+
+const TRUNCATED = /premature end|unexpected end|end of stream|file size too small|out of data|bad seek/i;
+
+/** Runs libvips and puts what it says into our words. */
+async function explained<T>(type: ImageType, bytes: Uint8Array, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const { message } = error as Error;
+    const name = type.toUpperCase();
+    if (isCutShort(type, bytes) || TRUNCATED.test(message)) {
+      throw new Problem('image-truncated', `the ${name} file ends too early, after ${bytes.length} bytes`, {
+        cause: error,
+      });
+    }
+    throw new Problem('image-corrupt', `the file begins like ${name} but cannot be decoded`, { cause: error });
+  }
+}

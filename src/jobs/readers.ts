@@ -1,0 +1,33 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { Turns } from '../common/semaphore.js';
+import type { Reply } from './reader-thread.js';
+import type { Reader, ReaderSettings } from './reading.js';
+
+/** Threads that read and decode, each one list of items at a time. */
+export interface Readers {
+  readonly read: Reader;
+  close(): Promise<void>;
+}
+
+export function openReaders(count: number, settings: ReaderSettings): Readers {
+  const threads = Array.from(
+    { length: count },
+    () => new Worker(new URL('./reader-thread.js', import.meta.url), { workerData: settings }),
+  );
+  const free = [...threads];
+  const turns = new Turns(count);
+  return {
+    read: (items) =>
+      turns.run(async () => {
+        const thread = free.pop()!;
+        thread.postMessage(items);
+        // An error of the thread itself rejects.
+        const [reply] = (await once(thread, 'message')) as [Reply];
+        free.push(thread);
+        if ('failed' in reply) throw reply.failed;
+        return reply;
+      }),
+    close: async () => void (await Promise.all(threads.map((thread) => thread.terminate()))),
+  };
+}

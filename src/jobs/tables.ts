@@ -1,0 +1,58 @@
+import { sizeOf } from '../../export/graph/tensor.js';
+import { isNpy, locateNpy, NPY_BEGINNING } from '../tensor/npy.js';
+import { readTensor } from '../tensor/read.js';
+import { locateFeatures, SAFETENSORS_BEGINNING } from '../tensor/safetensors.js';
+import { type OpenFile, openFile } from './files.js';
+
+/** A file of features, of which rows are read one by one, however large it is. */
+export interface Table {
+  /** The number of rows, and the shape of each. */
+  readonly dims: readonly number[];
+  row(index: number): Float32Array;
+  close(): void;
+}
+
+const BEGINNING = Math.max(NPY_BEGINNING, SAFETENSORS_BEGINNING);
+const BRACE = 0x7b;
+
+/** @throws Problem as `readTensor`; a system error */
+export function openTable(path: string): Table {
+  const file = openFile(path);
+  try {
+    const beginning = file.read(0, Math.min(BEGINNING, file.size));
+    const place = locate(beginning, file.size);
+    return place ? onDisk(file, place.dims, place.start) : inMemory(file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Where rows lie; undefined where they do not lie one after the other as numbers. */
+function locate(beginning: Uint8Array, size: number): { dims: readonly number[]; start: number } | undefined {
+  if (isNpy(beginning)) {
+    const { fortran, shape, end } = locateNpy(beginning, size);
+    return fortran ? undefined : { dims: shape, start: end };
+  }
+  if (beginning[8] !== BRACE || beginning[7] !== 0) return undefined;
+  const { shape, start } = locateFeatures(beginning, size);
+  return { dims: shape, start };
+}
+
+function onDisk(file: OpenFile, dims: readonly number[], start: number): Table {
+  const bytes = 4 * sizeOf(dims.slice(1));
+  return {
+    dims,
+    row: (index) => floats(file.read(start + index * bytes, bytes)),
+    close: file.close,
+  };
+}
+
+const floats = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);
+
+function inMemory(file: OpenFile): Table {
+  const { dims, data } = readTensor(file.read(0, file.size));
+  file.close();
+  const size = sizeOf(dims.slice(1));
+  return { dims, row: (index) => data.subarray(index * size, (index + 1) * size), close: () => undefined };
+}

@@ -1,0 +1,118 @@
+import { createRequire } from 'node:module';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { version } from '../../export/files/package.js';
+import { type ProblemCode, problemCodes } from '../common/problems.js';
+import { type Stage, stages } from '../common/work.js';
+import type { Backend } from '../engine/backend.js';
+import { losses } from '../engine/member.js';
+import type { Observer, Status } from '../engine/pool.js';
+import { seriesIn } from './declared.js';
+import { gpuSeries, watchGpus } from './gpu.js';
+
+/** A request that is over. */
+export interface Answered {
+  /** The pattern of its route; undefined when there is none. */
+  readonly route: string | undefined;
+  readonly method: string;
+  readonly status: number;
+  readonly ms: number;
+  /** Milliseconds in each stage that it came to. */
+  readonly stages: Partial<Record<Stage, number>>;
+}
+
+/** What is read when somebody asks. */
+export interface Present extends Status {
+  readonly ready: boolean;
+  /** Images accepted and not yet answered. */
+  readonly inside: number;
+  readonly backend: Pick<Backend, 'kind' | 'devices'>;
+}
+
+/** The counts of one service. */
+export interface Metrics {
+  /** To be told by the engine. */
+  readonly observer: Pick<Required<Observer>, 'batch' | 'lost'>;
+  /** A request has come in. */
+  begun(): void;
+  /** One that has come in is over. */
+  over(answered: Answered): void;
+  rejected(code: ProblemCode): void;
+  /** Requests were refused before they came in. */
+  shed(route: string, status: number, code: ProblemCode, count: number): void;
+  readonly contentType: string;
+  /** Every series, in the text format of Prometheus. */
+  text(present: Present): Promise<string>;
+}
+
+/** The route of requests that match none: with their addresses anybody could make any number of series. */
+const NO_ROUTE = 'none';
+
+export function createMetrics(gpus = watchGpus()): Metrics {
+  const registry = new Registry();
+  const ofProcess = processRegistry();
+  const { counter, gauge, histogram } = seriesIn(registry);
+  const requests = counter('irevnet_requests_total');
+  const requestSeconds = histogram('irevnet_request_seconds');
+  const stageSeconds = histogram('irevnet_stage_seconds');
+  const batchImages = histogram('irevnet_batch_images');
+  const batchSeconds = histogram('irevnet_batch_seconds');
+  const queueImages = gauge('irevnet_queue_images');
+  const inFlightImages = gauge('irevnet_in_flight_images');
+  const inFlightRequests = gauge('irevnet_in_flight_requests');
+  const workers = gauge('irevnet_workers');
+  const ready = gauge('irevnet_ready');
+  const restarts = counter('irevnet_worker_restarts_total');
+  const rejected = counter('irevnet_rejected_total');
+  const provider = gauge('irevnet_execution_provider_info');
+  const readGpus = gpuSeries(registry, gpus);
+  gauge('irevnet_build_info').set({ version, node: process.version, onnxruntime }, 1);
+  // A series that began with its first event would hide that event from rate().
+  for (const reason of losses) restarts.inc({ reason }, 0);
+  for (const code of problemCodes) rejected.inc({ code }, 0);
+  for (const stage of stages) stageSeconds.zero({ stage });
+  return {
+    observer: {
+      batch({ model, graph, images, ms }) {
+        batchImages.observe({ model, graph }, images);
+        batchSeconds.observe({ model, graph }, ms / 1000);
+      },
+      lost: (reason) => restarts.inc({ reason }),
+    },
+    begun: () => inFlightRequests.inc(),
+    over({ route = NO_ROUTE, method, status, ms, stages }) {
+      inFlightRequests.dec();
+      requests.inc({ route, method, status });
+      requestSeconds.observe({ route }, ms / 1000);
+      for (const [stage, took] of Object.entries(stages)) stageSeconds.observe({ stage }, took / 1000);
+    },
+    rejected: (code) => rejected.inc({ code }),
+    shed(route, status, code, count) {
+      requests.inc({ route, method: 'POST', status }, count);
+      rejected.inc({ code }, count);
+    },
+    contentType: registry.contentType,
+    async text(present) {
+      queueImages.set(present.waiting);
+      inFlightImages.set(present.inside);
+      workers.set({ state: 'up' }, present.up);
+      workers.set({ state: 'down' }, present.workers - present.up);
+      workers.set({ state: 'hung' }, present.hung);
+      ready.set(Number(present.ready));
+      for (const device of present.backend.devices) provider.set({ provider: present.backend.kind, device }, 1);
+      await readGpus();
+      return `${await registry.metrics()}\n${await ofProcess.metrics()}`;
+    },
+  };
+}
+
+const { version: onnxruntime } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+
+let shared: Registry | undefined;
+
+/** Series of the process, once for all services in it: prom-client never takes back what it hangs on the process. */
+function processRegistry(): Registry {
+  if (shared) return shared;
+  shared = new Registry();
+  collectDefaultMetrics({ register: shared });
+  return shared;
+}

@@ -1,0 +1,45 @@
+import type { Chunks } from '../../../export/files/write.js';
+import { bytesOf } from '../../../export/graph/tensor.js';
+import type { OutputName, Outputs } from '../../engine/protocol.js';
+import { jsonBytes, toJson } from '../../tensor/json.js';
+import { elements } from './elements.js';
+import { malformed } from './expect.js';
+import { type Served, VERSION } from './models.js';
+import type { InferRequest } from './request.js';
+import type { InferResponse } from './schemas.js';
+import type { Wanted } from './wanted.js';
+
+/** An answer: its JSON, and the tensors that follow it as they lie in memory. */
+export interface Answer {
+  readonly head: Buffer;
+  readonly tail: Chunks;
+}
+
+/** @throws Problem inference-malformed, when JSON cannot hold a number that was computed */
+export function writeInferResponse(
+  { name }: Served,
+  { id, wanted }: Pick<InferRequest, 'id' | 'wanted'>,
+  results: Partial<Outputs>,
+): Answer {
+  const outputs = wanted.map((output) => ({ result: results[output.tensor.name]!, ...output }));
+  const head: InferResponse = {
+    model_name: name,
+    model_version: VERSION,
+    ...(id !== undefined && { id }),
+    outputs: outputs.map(({ result, ...output }) => describe(output, result)),
+  };
+  return {
+    head: jsonBytes(head),
+    tail: outputs.filter(({ binary }) => binary).map(({ result }) => bytesOf(result)),
+  };
+}
+
+function describe({ tensor: { name }, binary }: Wanted, result: Outputs[OutputName]): InferResponse['outputs'][number] {
+  const { type, dims, data } = result;
+  const { datatype } = elements[type];
+  if (binary) return { name, datatype, shape: [...dims], parameters: { binary_data_size: data.byteLength } };
+  // Features far from those of any image may give NaN.
+  const wrong = data.findIndex((v) => !Number.isFinite(v));
+  if (wrong < 0) return { name, datatype, ...toJson(result) };
+  throw malformed(`number ${wrong} of ${name} is ${data[wrong]}, which JSON does not have; ask for binary data`);
+}

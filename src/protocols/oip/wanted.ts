@@ -1,0 +1,43 @@
+import { sizeOf } from '../../../export/graph/tensor.js';
+import { checkNumbers } from '../../tensor/json.js';
+import { described, expect, expectOptional, malformed } from './expect.js';
+import type { Served, TensorInfo } from './models.js';
+import { parametersOf } from './parameters.js';
+
+/** An output that is asked for. */
+export interface Wanted {
+  readonly tensor: TensorInfo;
+  /** Whether it is sent as raw bytes after the JSON. */
+  readonly binary: boolean;
+}
+
+/**
+ * The outputs of a request in their order; all of the model where none is named.
+ * @param binary whether they are sent as raw bytes where they do not say it themselves
+ * @throws Problem inference-malformed, json-too-large
+ */
+export function wantedOf(value: unknown, served: Served, binary: boolean, images: number): Wanted[] {
+  const outputs = expectOptional(value, 'array', 'outputs') ?? [];
+  const wanted =
+    outputs.length > 0 ? named(outputs, served, binary) : served.outputs.map((tensor) => ({ tensor, binary }));
+  const numbers = wanted.reduce((sum, { tensor, binary }) => sum + (binary ? 0 : images * sizeOf(tensor.row)), 0);
+  checkNumbers(numbers);
+  return wanted;
+}
+
+function named(outputs: readonly unknown[], { name: model, outputs: tensors }: Served, binary: boolean): Wanted[] {
+  const wanted = new Map<string, Wanted>();
+  for (const [i, output] of outputs.entries()) {
+    const { name, parameters } = expect(output, 'object', `outputs[${i}]`);
+    const tensor = tensors.find((t) => t.name === name);
+    if (!tensor) {
+      const names = tensors.map((t) => t.name).join(', ');
+      throw malformed(`the name of outputs[${i}] is ${described(name)}; model ${model} gives ${names}`);
+    }
+    if (wanted.has(tensor.name)) throw malformed(`the output ${tensor.name} is asked for twice`);
+    const { binary_data } = parametersOf(parameters, `the output ${tensor.name}`);
+    const own = expectOptional(binary_data, 'boolean', `binary_data of the output ${tensor.name}`);
+    wanted.set(tensor.name, { tensor, binary: own ?? binary });
+  }
+  return [...wanted.values()];
+}

@@ -1,0 +1,115 @@
+import t from 'tap';
+import { select } from '../../../export/data/datasets.js';
+import { seeded } from '../../../export/data/random.js';
+import { emit } from '../../../export/graph/emit.js';
+import { vjp } from '../../../export/graph/grad.js';
+import { constant, input, type Value } from '../../../export/graph/graph.js';
+import { conv } from '../../../export/graph/ops/conv.js';
+import { spaceToDepth, transpose } from '../../../export/graph/ops/movement.js';
+import { asWritten } from '../../../export/graph/rewrite.js';
+import { staticShape } from '../../../export/graph/shape.js';
+import { tensor } from '../../../export/graph/tensor.js';
+import { batchInnermost } from '../../../export/lower/batch-innermost.js';
+import { networkParameters } from '../../../export/model/graphs.js';
+import { type IRevNetConfig, irevnet } from '../../../export/networks/irevnet.js';
+import { openSession } from '../../../export/runtime/session.js';
+import { initialise } from '../../../export/train/initialise.js';
+import { packed, unpacked } from '../../../export/train/packing.js';
+import { type Lowering, trainingStep } from '../../../export/train/step.js';
+import { evaluate, inputLike, noise, relativeError } from '../../helpers/graph.js';
+import { small, someImages } from '../../helpers/networks.js';
+
+/** [channels in, out, height, width, kernel, stride, padding]: every way in which a convolution becomes products. */
+const convolutions: Record<string, readonly [number, number, number, number, number, number, number]> = {
+  'pointwise product': [9, 5, 6, 6, 1, 1, 0],
+  'unfolded, thin input': [2, 12, 6, 5, 3, 1, 1],
+  'unfolded, stride 2': [12, 10, 8, 8, 3, 2, 1],
+  'unfolded, pointwise with stride 2': [12, 10, 8, 8, 1, 2, 0],
+  'unfolded, no padding': [12, 10, 7, 7, 3, 1, 0],
+  'unfolded, kernel 5': [12, 10, 8, 8, 5, 1, 2],
+  'folded, thin output': [12, 3, 6, 5, 3, 1, 1],
+  'Winograd, pair of pixels': [12, 10, 2, 2, 3, 1, 1],
+  'Winograd, one tile': [12, 10, 4, 4, 3, 1, 1],
+  'Winograd, 2 × 2 tiles': [12, 10, 8, 8, 3, 1, 1],
+  'Winograd, 4 × 4 tiles': [9, 10, 16, 16, 3, 1, 1],
+};
+
+const asTransposition = (w: Value, perm: readonly number[]) => transpose(w, perm);
+
+for (const [name, [from, to, h, w, kernel, stride, padding]] of Object.entries(convolutions)) {
+  t.test(`convolution as products: ${name}`, async (t) => {
+    const random = seeded(11);
+    const data = { x: noise([3, from, h, w], random), w: noise([to, from, kernel, kernel], random) };
+    const inputs = Object.entries(data).map(([name, value]) => inputLike(name, value)) as [Value, Value];
+    const direct = conv(inputs[0], inputs[1], { stride, padding });
+    const products = batchInnermost([direct], asTransposition)(direct);
+    const cotangent = constant(noise(staticShape(direct.type.shape), random));
+    const [dx, dw] = vjp([direct], [cotangent], inputs);
+    const [dxProducts, dwProducts] = vjp([products], [cotangent], inputs);
+    const outputs = { direct, products, dx: dx!, dw: dw!, dxProducts: dxProducts!, dwProducts: dwProducts! };
+    const got = await evaluate({ name: 'conv', inputs, outputs }, data);
+    t.ok(relativeError(got.products!, got.direct!) < 1e-5, 'the same output');
+    t.ok(relativeError(got.dxProducts!, got.dx!) < 1e-5, 'the same input gradient');
+    t.ok(relativeError(got.dwProducts!, got.dw!) < 1e-5, 'the same weight gradient');
+  });
+}
+
+t.test('ψ, split and merge in the layout with the batch innermost', async (t) => {
+  const x = input('x', 'float32', [2, 3, 8, 4]);
+  const y = spaceToDepth(spaceToDepth(x, 2), 2);
+  const moved = batchInnermost([y], asTransposition)(y);
+  const data = noise([2, 3, 8, 4], seeded(2));
+  const got = await evaluate({ name: 'psi', inputs: [x], outputs: { y, moved } }, { x: data });
+  t.same(got.moved!.data, got.y!.data);
+});
+
+t.test('a training step does not depend on how convolutions are lowered', async (t) => {
+  const images = select(
+    await someImages('train'),
+    Array.from({ length: 16 }, (_, i) => i),
+  );
+  const after = await Promise.all([asWritten, batchInnermost].map((lowering) => oneStep(small, lowering, images)));
+  const [written, products] = after as [(typeof after)[0], (typeof after)[0]];
+  t.ok(Math.abs(written.loss - products.loss) < 1e-5, 'the same loss', {
+    written: written.loss,
+    products: products.loss,
+  });
+  for (const [name, value] of written.momentum) {
+    // A ReLU whose input is within rounding of zero may fall on either side
+    t.ok(relativeError(products.momentum.get(name)!, value) < 1e-3, `the same gradient of ${name}`);
+  }
+});
+
+async function oneStep(config: IRevNetConfig, lowering: Lowering, images: Awaited<ReturnType<typeof someImages>>) {
+  const network = irevnet({ ...config, grid: null });
+  const batch = images.count;
+  const step = trainingStep(network, {
+    batch,
+    labelSmoothing: 0.1,
+    momentum: 0.9,
+    weightDecay: 0,
+    residualPenalty: 0.1,
+    lowering,
+  });
+  const values = initialise(networkParameters(network), seeded(4));
+  const parameters = packed(step.trained, values);
+  const statistics = packed(step.statistics, values);
+  const flat = (data: Float32Array) => tensor('float32', [data.length], data);
+  const session = await openSession(
+    emit(step.graph, () => {
+      throw new Error('no weights inside');
+    }),
+    { threads: 1 },
+  );
+  const outputs = await session.run({
+    pixels: tensor('uint8', [batch, 28, 28, 1], images.pixels),
+    labels: tensor('int64', [batch], images.labels),
+    learningRate: tensor('float32', [], [0.1]),
+    parameters: flat(parameters),
+    momentum: flat(new Float32Array(parameters.length)),
+    statistics: flat(statistics),
+  });
+  await session.release();
+  const momentum = unpacked(step.trained, outputs.next_momentum!.data as Float32Array);
+  return { loss: Number(outputs.loss!.data[0]), momentum };
+}

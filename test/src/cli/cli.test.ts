@@ -1,0 +1,114 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { readTensor } from '../../../src/tensor/read.js';
+import { cli, finished, startCli } from '../../helpers/cli.js';
+import { greyPixels } from '../../helpers/images.js';
+import { dataPath } from '../../helpers/networks.js';
+
+const commands = [
+  'serve',
+  'health',
+  'train',
+  'evaluate',
+  'export',
+  'validate',
+  'classify',
+  'encode',
+  'decode',
+  'interpolate',
+  'batch',
+  'models',
+];
+const sneaker = dataPath('images', 'sneaker.png');
+const boot = dataPath('images', 'ankle-boot.png');
+
+t.test('help names every command, and each has its own', async (t) => {
+  const { code, stdout } = await cli('--help');
+  t.equal(code, 0);
+  for (const command of commands) t.match(stdout, new RegExp(`^  ${command} `, 'm'));
+  const helps = await Promise.all(commands.map((command) => cli(command, '--help')));
+  for (const [i, help] of helps.entries()) {
+    t.match(help, { code: 0, stdout: new RegExp(`^Usage: irevnet ${commands[i]} `), stderr: '' });
+  }
+});
+
+t.test('wrong usage is 2, failure is 1, a missing model 20, all in a line without a stack', async (t) => {
+  const wrong = [
+    [],
+    ['nope'],
+    ['classify'],
+    ['classify', sneaker, '--top-k', '0'],
+    ['serve', '--port', '99999'],
+    ['models', '--x'],
+  ];
+  const failing = [
+    ['classify', 'missing.png'],
+    ['classify', dataPath('release-bijective.safetensors')],
+    ['classify', sneaker, '--top-k', '99'],
+    ['decode', sneaker],
+    ['encode', sneaker, '-o', 'features.xyz'],
+  ];
+  const missing = [
+    ['classify', sneaker, '--model', 'nope'],
+    ['models', 'nope'],
+    ['models', '--models', '/nowhere'],
+  ];
+  for (const [expected, lists] of [
+    [2, wrong],
+    [1, failing],
+    [20, missing],
+  ] as const) {
+    const ended = await Promise.all(lists.map((args) => cli(...args)));
+    for (const [i, { code, stdout, stderr }] of ended.entries()) {
+      t.equal(code, expected, lists[i]!.join(' '));
+      t.equal(stdout, '');
+      t.notMatch(stderr, /\n\s+at /, stderr.split('\n')[0]!);
+      t.ok(stderr.length > 10);
+    }
+  }
+});
+
+t.test('encode and decode give the image back; files appear whole', async (t) => {
+  const folder = t.testdir();
+  const path = (name: string) => join(folder, name);
+  for (const format of ['npy', 'safetensors', 'json']) {
+    t.match(await cli('encode', sneaker, '-o', path(`features.${format}`)), { code: 0, stdout: '', stderr: '' });
+    t.match(await cli('decode', path(`features.${format}`), '-o', path('back.png')), { code: 0, stderr: '' });
+    t.same(await greyPixels(await readFile(path('back.png'))), await greyPixels(await readFile(sneaker)));
+  }
+  t.equal((await cli('encode', sneaker, boot, '-o', path('two.npy'))).code, 0);
+  t.same(readTensor(await readFile(path('two.npy'))).dims, [2, 256, 2, 2]);
+  t.match(await cli('decode', path('two.npy'), '-o', path('two.png')), { code: 1, stderr: /2 images/ });
+  t.equal((await cli('interpolate', sneaker, boot, '--steps', '3', '-o', path('morph.gif'))).code, 0);
+  const names = await readdir(folder);
+  t.notOk(
+    names.some((name) => name.endsWith('.tmp') || name === 'two.png'),
+    'nothing half-written is left',
+  );
+});
+
+t.test('standard input and output work, also when the reader leaves', async (t) => {
+  const child = startCli(['classify', '-', '--json', '--top-k', '1']);
+  child.stdin!.end(await readFile(sneaker));
+  const { code, stdout } = await finished(child);
+  t.equal(code, 0);
+  t.equal(JSON.parse(stdout).predictions[0].top.length, 1);
+  const leaving = startCli(['encode', ...Array.from({ length: 50 }, () => sneaker), '--format', 'json']);
+  leaving.stdout!.destroy();
+  const left = await finished(leaving);
+  t.match(left, { code: 0, stderr: '' });
+});
+
+t.test('models are listed, and shown whole', async (t) => {
+  const listed = await cli('models');
+  t.match(listed, { code: 0, stdout: /^fashion-mnist\n/ });
+  const shown = await cli('models', 'fashion-mnist', '--json');
+  t.match(JSON.parse(shown.stdout), { name: 'fashion-mnist', format: 1 });
+});
+
+t.test('settings come from the environment too, and mistakes in them are named', async (t) => {
+  const { code, stderr } = await finished(startCli(['serve'], { IREVNET_PORT: 'x', IREVNET_THREADS: '-1' }));
+  t.equal(code, 2);
+  t.match(stderr, /IREVNET_PORT is "x": expected .*\n.*IREVNET_THREADS is "-1": expected /);
+});

@@ -1,0 +1,89 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { readModelFolder } from '../../../export/model/folder.js';
+import { global, reduce, text, torchZip } from '../../helpers/checkpoints.js';
+import { cli } from '../../helpers/cli.js';
+import { dataPath } from '../../helpers/networks.js';
+
+const zip = dataPath('release', 'zip', 'checkpoint.pth.tar');
+
+t.test('a checkpoint becomes a model that validates, also against the code that wrote it', async (t) => {
+  const models = t.testdir({ 'names.txt': Array.from({ length: 10 }, (_, i) => `name ${i}`).join('\r\n') });
+  const labels = join(models, 'names.txt');
+  const arguments_ = ['--name', 'mine', '--models', models, '--labels', labels, '--mean', '0', '--std', '1'];
+  const imported = await cli('import', zip, ...arguments_, '--grid', '12');
+  t.equal(imported.code, 0, imported.stderr);
+  t.equal(imported.stdout.trim(), join(models, 'mine'));
+  t.match(imported.stderr, /"blocks":\[1,2\].*\nassumed: input of 32 × 32; --input says otherwise/);
+  const manifest = await readModelFolder(join(models, 'mine'));
+  t.match(manifest, {
+    grid: 12,
+    input: { width: 32, mean: [0, 0, 0], std: [1, 1, 1] },
+    preprocessing: { fit: 'cover' },
+    measured: { data: 'noise', images: 4, accuracy: null, inversion: { exactFloat: 4, exactPixels: 4 } },
+  });
+  t.equal(manifest.labels[9], 'name 9');
+  const validated = await cli('validate', 'mine', '--models', models);
+  t.equal(validated.code, 0, validated.stdout);
+  t.notMatch(validated.stdout, /failed|warning/);
+
+  await cli('import', zip, ...arguments_);
+  const reference = await cli(
+    'validate',
+    'mine',
+    '--models',
+    models,
+    '--reference',
+    dataPath('release', 'zip'),
+    '--json',
+  );
+  const { checks } = JSON.parse(reference.stdout);
+  t.same(
+    checks.map(({ check, outcome }: { check: string; outcome: string }) => `${check} ${outcome}`),
+    ['logits ok', 'features ok', 'inversion ok'],
+  );
+  const other = await cli('validate', 'mine', '--models', models, '--reference', dataPath('release', 't7'));
+  t.equal(other.code, 1, 'another network’s results are not matched');
+});
+
+t.test('what cannot be imported leaves nothing behind', async (t) => {
+  const folder = t.testdir();
+  const file = async (name: string, bytes: Uint8Array) => {
+    await writeFile(join(folder, name), bytes);
+    return join(folder, name);
+  };
+  const whole = await readFile(zip);
+  const damaged = Buffer.from(whole);
+  damaged[damaged.indexOf('checkpoint.pth/data/0') + 200]! ^= 1;
+  const marker = join(folder, 'run');
+  const malicious = torchZip(reduce(global('os', 'system'), text(`touch ${marker}`)), {});
+  const refused: [file: string, flags: string[], message: RegExp][] = [
+    [await file('cut.pth', whole.subarray(0, 300_000)), [], /cut\.pth: /],
+    [await file('damaged.pth', damaged), [], /damaged\.pth: .*data\/0/],
+    [await file('malicious.pth', malicious), [], /asks to call os\.system, which is refused/],
+    [join(folder, 'none.pth'), [], /none\.pth/],
+    [zip, ['--labels', zip], /class names; expected 10/],
+    [zip, ['--config', 'irevnet-b'], /tensors do not fit the network:\n(irevnet: +stack\..*\n)+/],
+    [zip, ['--config', 'nothing'], /nothing is no network's name and no file/],
+    [zip, ['--input', '30'], /30 pixels .* not a multiple of 8/],
+    [zip, ['--grid', '21'], /grid must/],
+    [zip, ['--name', '../elsewhere'], /"\.\.\/elsewhere" is no name of a model/],
+  ];
+  for (const [source, flags, message] of refused) {
+    const { code, stderr } = await cli(
+      'import',
+      source,
+      '--name',
+      'mine',
+      '--models',
+      join(folder, 'models'),
+      ...flags,
+    );
+    t.equal(code, 1, `${source} ${flags.join(' ')}`);
+    t.match(stderr, message);
+    t.notMatch(stderr, /\n {4}at /, 'no stack');
+    t.same(await readdir(join(folder, 'models')).catch(() => []), [], 'nothing is left');
+  }
+  t.notOk((await readdir(folder)).includes('run'), 'nothing was run');
+});

@@ -1,0 +1,234 @@
+import sharp from 'sharp';
+import t from 'tap';
+import { type ProblemCode, problemCodes, problems } from '../../../src/common/problems.js';
+import { writeNpy } from '../../../src/tensor/npy.js';
+import { form, raw, service } from '../../helpers/app.js';
+import { rectangle } from '../../helpers/images.js';
+
+type Request = { method?: 'GET' | 'POST' | 'PUT'; url: string; headers?: Record<string, string>; payload?: Buffer };
+
+const grey = rectangle(28, 28, [0], [200]);
+const png = await grey.clone().toColourspace('b-w').png().toBuffer();
+const jpeg = await rectangle(200, 200, [255, 255, 255], [20, 40, 60]).jpeg().toBuffer();
+const wide = await rectangle(120, 100, [255, 255, 255], [0, 0, 0]).png().toBuffer();
+const damaged = Buffer.from(wide).fill(0x55, wide.indexOf('IDAT') + 6, wide.indexOf('IEND') - 8);
+const text = (s: string) => Buffer.from(s);
+const json = (value: unknown) => raw(text(JSON.stringify(value)), 'application/json');
+
+const features = new Float32Array(1024);
+const npy = (dims: number[], data = features) => Buffer.concat(writeNpy({ type: 'float32', dims, data }));
+const good = npy([1, 256, 2, 2]);
+const withValue = (value: number) =>
+  npy(
+    [1, 256, 2, 2],
+    Float32Array.from(features, (_, i) => (i === 5 ? value : 0)),
+  );
+const retyped = (descr: string) => Buffer.from(good.toString('latin1').replace('<f4', descr), 'latin1');
+const safetensors = (header: object, bytes: number) => {
+  const head = text(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(head.length));
+  return Buffer.concat([length, head, Buffer.alloc(bytes)]);
+};
+
+const classify = (upload: object, query = '') => ({ method: 'POST', url: `/classify${query}`, ...upload }) as Request;
+const decode = (upload: object, query = '') => ({ method: 'POST', url: `/decode${query}`, ...upload }) as Request;
+const blend = (upload: object, query = '') => ({ method: 'POST', url: `/interpolate${query}`, ...upload }) as Request;
+
+/** For every code, requests that a client might well send, and that end in it. */
+const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
+  'body-empty': [
+    classify({}),
+    classify(raw(text(''), 'image/png')),
+    classify(await form(['file', text('')])),
+    decode({}),
+    decode(await form(['file', text('')])),
+  ],
+  'too-many-bytes': [classify(raw(Buffer.alloc(200_001)))],
+  'too-many-parts': [
+    classify(await form(['file', png], ['file', png], ['file', png], ['file', png])),
+    decode(await form(['file', good], ['file', good])),
+    blend(await form(['a', png], ['a', png])),
+  ],
+  'too-many-images': [decode(raw(npy([4, 256, 2, 2], new Float32Array(4096))))],
+  'missing-part': [
+    blend(await form(['a', png])),
+    classify(await form(['file', 'sneaker.png'])),
+    classify({ headers: { 'content-type': 'multipart/form-data; boundary=x' }, payload: text('--x--\r\n') }),
+  ],
+  'wrong-field': [
+    classify(await form(['image', png])),
+    classify(await form(['file', png], ['model', 'fashion-mnist'])),
+    blend(await form(['file', png], ['b', png])),
+    classify(await form(['__proto__', png])),
+    classify({
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      payload: text('--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\nA\r\n--x--\r\n'),
+    }),
+  ],
+  'multipart-malformed': [
+    classify({ headers: { 'content-type': 'multipart/form-data; boundary=' }, payload: text('----\r\n\r\n') }),
+    classify({ headers: { 'content-type': 'multipart/form-data' }, payload: text('x') }),
+    classify({ headers: { 'content-type': 'multipart/form-data; boundary=x' }, payload: text('hello') }),
+  ],
+  'unsupported-media-type': [
+    classify(json({ image: 'sneaker' })),
+    classify(raw(png, 'nonsense')),
+    decode(raw(good, 'image/png')),
+    blend(raw(png, 'image/png')),
+  ],
+  'not-acceptable': [
+    { method: 'POST', url: '/encode', payload: png, headers: { 'content-type': 'image/png', accept: 'image/jpeg' } },
+    { method: 'POST', url: '/encode', payload: png, headers: { 'content-type': 'image/png', accept: '*/*;q=0' } },
+  ],
+  'not-an-image': [
+    classify(raw(text('hello'))),
+    classify(raw(good)),
+    classify(await form(['file', png], ['file', text('x')])),
+  ],
+  'image-type-unsupported': [
+    classify(raw(text('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'image/svg+xml')),
+    classify(raw(text('%PDF-1.7'))),
+  ],
+  'image-truncated': [
+    classify(raw(png.subarray(0, png.length - 30))),
+    classify(raw(jpeg.subarray(0, jpeg.length / 2))),
+    ...(await Promise.all(
+      (['webp', 'gif', 'tiff', 'avif'] as const).map(async (format) => {
+        const file = await sharp(wide).toFormat(format).toBuffer();
+        return classify(raw(file.subarray(0, Math.floor(file.length * 0.6))));
+      }),
+    )),
+  ],
+  'image-corrupt': [classify(raw(damaged))],
+  'too-many-pixels': [classify(raw(await rectangle(300, 200, [0], [9]).png().toBuffer()))],
+  'features-malformed': [
+    decode(raw(text('hello'))),
+    decode(raw(png)),
+    decode(json([1, 2])),
+    decode(json({ data: [1] })),
+    decode(json({ shape: [1] })),
+    decode(raw(text('{"shape": ['))),
+    decode(raw(text('\x93NUMPY'))),
+  ],
+  'features-name': [
+    decode(
+      raw(
+        safetensors(
+          {
+            a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+            b: { dtype: 'F32', shape: [1], data_offsets: [4, 8] },
+          },
+          8,
+        ),
+      ),
+    ),
+    decode(raw(safetensors({}, 0))),
+  ],
+  'features-rank': [decode(raw(npy([256, 2, 2]))), decode(json({ shape: [0], data: [] }))],
+  'features-shape': [decode(raw(npy([1, 64, 4, 4]))), decode(raw(npy([0, 256, 2, 2], new Float32Array(0))))],
+  'features-dtype': [
+    decode(raw(retyped('<f8'))),
+    decode(raw(retyped('|u1'))),
+    decode(json({ shape: [1], data: ['1'] })),
+    decode(raw(safetensors({ features: { dtype: 'F16', shape: [2], data_offsets: [0, 4] } }, 4))),
+    decode(raw(safetensors({ features: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, 8))),
+  ],
+  'features-byte-order': [decode(raw(retyped('>f4')))],
+  'features-length': [
+    decode(raw(good.subarray(0, good.length - 1))),
+    decode(raw(Buffer.concat([good, good]))),
+    decode(raw(good.subarray(0, 60))),
+    decode(json({ shape: [1, 256, 2, 2], data: [1, 2, 3] })),
+    decode(raw(safetensors({ features: { dtype: 'F32', shape: [1, 256, 2, 2], data_offsets: [0, 4096] } }, 4000))),
+  ],
+  'features-nan': [decode(raw(withValue(Number.NaN))), decode(raw(text('{"shape": [1], "data": [NaN]}')))],
+  'features-infinite': [
+    decode(raw(withValue(Number.NEGATIVE_INFINITY))),
+    decode(json({ shape: [1, 256, 2, 2], data: Array.from(features, () => 1e39) })),
+    decode(raw(text('{"shape": [1], "data": [-Infinity]}'))),
+  ],
+  'features-overflow': ['', '?format=json'].map((query) =>
+    decode(
+      raw(
+        npy(
+          [1, 256, 2, 2],
+          Float32Array.from(features, () => 3e38),
+        ),
+      ),
+      query,
+    ),
+  ),
+  'format-single-image': [decode(raw(npy([2, 256, 2, 2], new Float32Array(2048))), '?format=png')],
+  'steps-out-of-range': await Promise.all(
+    ['0', '1', '65', 'many', '2.5'].map(async (n) => blend(await form(['a', png], ['b', png]), `?steps=${n}`)),
+  ),
+  'top-k-out-of-range': ['0', '-1', '11', 'all', '1&topK=2'].map((k) => classify(raw(png), `?topK=${k}`)),
+  'query-invalid': [
+    classify(raw(png), '?topk=1'),
+    classify(raw(png), '?invert=maybe'),
+    decode(raw(good), '?format=jpeg'),
+    classify(raw(png), '?model=a&model=b'),
+  ],
+  'unknown-model': [
+    classify(raw(png), '?model=nope'),
+    decode(raw(good), '?model=../fashion-mnist'),
+    { url: '/models/nope' },
+  ],
+  'unknown-route': [{ url: '/nope' }, { url: '/' }, { method: 'POST', url: '/classify/x' }],
+  'method-not-allowed': [{ url: '/classify' }, { method: 'PUT', url: '/models' }, { method: 'POST', url: '/models/x' }],
+  'request-malformed': [{ url: '/models/%E0%A4%A' }],
+  'timeout-invalid': ['0', '-1', '1.5', 'soon', '9'.repeat(10), ''].map((wait) => ({
+    url: '/healthz',
+    headers: { 'irevnet-timeout-ms': wait },
+  })),
+};
+
+/** Codes that no single request provokes, or not here; the tests of what gives them do. */
+const elsewhere: readonly ProblemCode[] = [
+  'not-invertible',
+  'inverse-untrusted',
+  'request-timeout',
+  'headers-too-large',
+  'internal-error',
+  'json-too-large',
+  'unauthorized',
+  'rate-limited',
+  'overloaded',
+  'not-ready',
+  'draining',
+  'worker-lost',
+  'answer-timeout',
+  'inference-malformed',
+  'unknown-version',
+];
+
+t.test('every code is provoked, here or elsewhere', async (t) => {
+  t.same([...Object.keys(requests), ...elsewhere].sort(), [...problemCodes].sort());
+});
+
+t.test('every mistake gets its own code and a sentence that helps', async (t) => {
+  const { app } = await service(t, { maxBytes: 200_000, maxPixels: 50_000, maxImages: 3 });
+  for (const [code, sent] of Object.entries(requests) as [ProblemCode, readonly Request[]][]) {
+    for (const [i, request] of sent.entries()) {
+      const reply = await app.inject({ method: 'GET', ...request });
+      const body = reply.json();
+      const { status, title, advice } = problems[code];
+      const name = `${code} ${i}: ${body.detail}`;
+      t.match(reply, { statusCode: status, headers: { 'content-type': 'application/problem+json' } }, name);
+      t.match(body, { type: `urn:irevnet:problem:${code}`, title, status, code }, name);
+      t.ok(
+        body.detail.endsWith(advice) && body.detail.length > advice.length + 10,
+        `${code} ${i} says more than its advice`,
+      );
+    }
+  }
+});
+
+t.test('a wrong method names the right ones; a refused body ends its connection', async (t) => {
+  const { app } = await service(t, { maxBytes: 1024 });
+  const wrong = await app.inject({ method: 'DELETE', url: '/models/fashion-mnist' });
+  t.equal(wrong.headers.allow, 'GET, HEAD');
+  const large = await app.inject({ method: 'POST', url: '/classify', ...raw(Buffer.alloc(2000)) });
+  t.equal(large.headers.connection, 'close');
+});
