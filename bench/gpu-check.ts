@@ -11,15 +11,16 @@ import type { Manifest } from '../export/model/manifest.js';
 import { measure, relativeError } from '../export/model/measure.js';
 import { configurations } from '../export/networks/configurations.js';
 import { buildNetwork, withGrid } from '../export/networks/index.js';
+import { runConvolution } from '../export/runtime/cuda.js';
 import { openPlaced } from '../export/runtime/placement.js';
 import { CPU, type Device, openSession, type Provider, type Session } from '../export/runtime/session.js';
 import { initialise } from '../export/train/initialise.js';
 import { positive, whole } from '../src/cli/numbers.js';
-import { batchSizes } from '../src/engine/batch-sizes.js';
-import { padded } from '../src/engine/buckets.js';
-import { openBySize } from '../src/engine/by-size.js';
-import { chooseProvider, runConvolution } from '../src/engine/provider.js';
+import { chooseProvider } from '../src/engine/local.js';
+import { padded } from '../src/engine/padding.js';
 import { probeOf, selfTest } from '../src/engine/self-test.js';
+import { openPerSize } from '../src/engine/sessions.js';
+import { batchSizes } from '../src/engine/sizing.js';
 import { closedLoop, summary } from './load.js';
 import { randomModel, withFolder } from './models.js';
 import { photographs } from './pictures.js';
@@ -68,7 +69,7 @@ interface Graphs {
 /** As a worker of the service has them. */
 async function openThere(folder: string, manifest: Manifest, sizes: readonly number[]): Promise<Graphs> {
   const open = (graph: 'forward' | 'inverse') =>
-    openBySize(sizes, (images) =>
+    openPerSize(sizes, (images) =>
       openPlaced(join(folder, `${graph}.onnx`), { threads, device }, (session) =>
         session.run(probeOf(manifest, graph, images)),
       ),

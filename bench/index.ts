@@ -10,7 +10,6 @@ import { inverse } from './inverse.js';
 import { overload } from './overload.js';
 import { recovery } from './recovery.js';
 import { service } from './service.js';
-import { slowClients } from './slow-clients.js';
 import { type Choice, subjects } from './subjects.js';
 import { survivors } from './survivors.js';
 import { throughput } from './throughput.js';
@@ -27,7 +26,6 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   compare,
   overload,
   recovery,
-  'slow-clients': slowClients,
   survivors,
   batch,
   'batch-killed': batchKilled,

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { readConfig } from '../src/common/config.js';
 import { openEngine } from '../src/engine/engine.js';
-import type { Spawn } from '../src/engine/member.js';
+import type { SpawnWorker } from '../src/engine/replica.js';
 import { buildApp } from '../src/http/app.js';
 import type { Mortal } from './mortal-worker.js';
 
@@ -12,7 +12,7 @@ import type { Mortal } from './mortal-worker.js';
 const doom = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 process.on('SIGUSR2', () => Atomics.store(doom, 0, 1));
 
-const spawn: Spawn = (settings) =>
+const spawn: SpawnWorker = (settings) =>
   new Worker(new URL('./mortal-worker.js', import.meta.url), {
     workerData: { ...settings, doom } satisfies Mortal & typeof settings,
   });

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { readConfig } from '../src/common/config.js';
 import { openEngine } from '../src/engine/engine.js';
-import type { Spawn } from '../src/engine/member.js';
+import type { SpawnWorker } from '../src/engine/replica.js';
 import { buildApp } from '../src/http/app.js';
 import type { Throttled } from './throttled-worker.js';
 
@@ -12,7 +12,7 @@ import type { Throttled } from './throttled-worker.js';
 
 const { values } = parseArgs({ options: { port: { type: 'string' }, delay: { type: 'string', default: '0' } } });
 const { port, delay } = values;
-const spawn: Spawn = (settings) =>
+const spawn: SpawnWorker = (settings) =>
   new Worker(new URL('./throttled-worker.js', import.meta.url), {
     workerData: { ...settings, delay: Number(delay) } satisfies Throttled & typeof settings,
   });

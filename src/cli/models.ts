@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
+import { readModels } from '../../export/model/models-folder.js';
 import { readConfig, settingOption } from '../common/config.js';
-import { readModels } from '../engine/models.js';
 
 interface Flags {
   models?: string;

@@ -3,13 +3,16 @@ import { Option } from 'commander';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { packageRoot } from '../../export/files/package.js';
-import { preloads } from '../engine/protocol.js';
 
 /** Where graphs run: worker threads of this process, or servers that speak the Open Inference Protocol. */
 export const backends = ['local', 'oip'] as const;
 
 /** What worker threads compute on. */
 export const executionProviders = ['cpu', 'cuda', 'auto'] as const;
+
+/** Whether Φ⁻¹ is loaded at the start or when it is first needed; auto: at the start where its weights are small. */
+export const preloads = ['auto', 'forward', 'both'] as const;
+export type Preload = (typeof preloads)[number];
 
 /** What the workers are arranged for: many images a second, or an early answer to one. */
 export const aims = ['throughput', 'latency'] as const;

@@ -1,4 +1,4 @@
-/** A promise with its two ends outside. (Promise.withResolvers comes with Node 22.) */
+/** A promise that is settled from outside. (Node.js 20 has no Promise.withResolvers.) */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
@@ -6,9 +6,9 @@ export interface Deferred<T> {
 }
 
 export function deferred<T>(): Deferred<T> {
-  let ends!: Pick<Deferred<T>, 'resolve' | 'reject'>;
+  let settle!: Pick<Deferred<T>, 'resolve' | 'reject'>;
   const promise = new Promise<T>((resolve, reject) => {
-    ends = { resolve, reject };
+    settle = { resolve, reject };
   });
-  return { promise, ...ends };
+  return { promise, ...settle };
 }

@@ -1,52 +1,48 @@
-import { type Cancellation, throwIfCancelled } from './work.js';
+import { deferred } from './deferred.js';
 
-/** Lets some tasks run at once; the others wait in their order, but for those that nobody waits for any more. */
-export class Turns {
+/** Limits how many tasks run at once; the others wait in the order in which they came. */
+export class Semaphore {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
-  /** @param atOnce tasks that run at once */
-  constructor(atOnce: number) {
-    this.#free = atOnce;
+  constructor(slots: number) {
+    this.#free = slots;
   }
 
   /**
-   * Runs a task when it is its turn. Cancelled before, it is never run, and neither its place nor its memory is kept.
-   * @throws the reason of the cancellation; what the task throws
+   * Runs a task as soon as a slot is free. A task that is aborted while it waits leaves the queue and never runs.
+   * @throws the signal's reason; what the task throws
    */
-  async run<T>(task: () => Promise<T>, cancellation?: Cancellation): Promise<T> {
-    throwIfCancelled({ cancellation });
+  async run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free--;
-    else await this.#turn(cancellation);
+    else await this.#slot(signal);
     try {
       return await task();
     } finally {
-      this.#pass();
+      this.#release();
     }
   }
 
-  #turn(cancellation: Cancellation | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const begin = () => {
-        forget?.();
-        resolve();
-      };
-      const forget = cancellation?.onCancel((reason) => {
-        this.#waiting.delete(begin);
-        reject(reason);
-      });
-      this.#waiting.add(begin);
-    });
+  async #slot(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = deferred<void>();
+    const abort = () => {
+      // Where the slot has been handed over already, the task runs.
+      if (this.#waiting.delete(resolve)) reject(signal?.reason);
+    };
+    this.#waiting.add(resolve);
+    signal?.addEventListener('abort', abort, { once: true });
+    await promise.finally(() => signal?.removeEventListener('abort', abort));
   }
 
-  /** Hands a turn that is over to whoever waits first. */
-  #pass(): void {
-    const [first] = this.#waiting;
-    if (!first) {
+  /** Hands the slot to the task that has waited longest, or frees it. */
+  #release(): void {
+    const [next] = this.#waiting;
+    if (!next) {
       this.#free++;
       return;
     }
-    this.#waiting.delete(first);
-    first();
+    this.#waiting.delete(next);
+    next();
   }
 }

@@ -1,37 +1,34 @@
 import { problemOf, type Reason } from '../common/problems.js';
 
-/** Milliseconds after which an answer counts for 1/e in the rate, and the most seconds that a client is told to stay away. */
-const MEMORY = 10_000;
+/** Time constant of the completion rate, in milliseconds, and the longest Retry-After, in seconds. */
+const WINDOW = 10_000;
 const LONGEST = 60;
 
-/** Who may come in: counts the images that are accepted and not yet answered. It knows no threads and no data. */
+/** Bounds how many images are in the service: accepted and not yet answered. */
 export interface Admission {
   /**
-   * Takes images in, or refuses all of them; whoever comes to an empty house is let in. The function that comes back lets
-   * them out, once.
+   * Accepts images, or refuses all of them. While nothing else is in the service, a request of any size is accepted.
+   * @returns a function that releases their slots; later calls do nothing
    * @throws Problem overloaded
    */
   enter(images: number): () => void;
-  /** Why nothing could enter now, whatever its size: overloaded. The same object as long as nobody comes or goes. */
+  /** Why not even one image would be accepted now; undefined while there is a free slot. */
   lack(): Reason | undefined;
-  /** Images inside. */
+  /** Images in the service. */
   inside(): number;
 }
 
-/** @param now a clock in milliseconds */
-export function createAdmission(maxQueue: number, now: () => number = () => performance.now()): Admission {
+export function createAdmission(maxQueue: number): Admission {
   let inside = 0;
-  // Images that have left, those of long ago counting less.
-  let left = 0;
-  let first: number | undefined;
-  let last = now();
-  // Why one more is refused. Asked for thousands of times between two that come or go.
-  let reason: Reason | undefined;
-  /** Seconds that the images inside take at the rate of late. */
+  // Images answered, weighted by exp(−age / WINDOW): divided by the total weight of the time observed it is a rate.
+  let answered = 0;
+  let observedSince: number | undefined;
+  let updated = performance.now();
+  /** Seconds that the images inside take at the current rate. */
   const retryAfter = () => {
-    if (first === undefined) return 1;
-    const perSecond = left / ((MEMORY / 1000) * (1 - Math.exp((first - last) / MEMORY)));
-    return Math.min(LONGEST, Math.max(1, Math.ceil(inside / perSecond)));
+    if (observedSince === undefined) return 1;
+    const seconds = (WINDOW / 1000) * (1 - Math.exp((observedSince - updated) / WINDOW));
+    return Math.min(LONGEST, Math.max(1, Math.ceil(inside / (answered / seconds))));
   };
   const overloaded = (more: number): Reason => ({
     code: 'overloaded',
@@ -39,29 +36,23 @@ export function createAdmission(maxQueue: number, now: () => number = () => perf
     retryAfter: retryAfter(),
   });
   const leave = (images: number) => {
-    const at = now();
-    first ??= at - 1000;
-    left = left * Math.exp((last - at) / MEMORY) + images;
-    last = at;
+    const now = performance.now();
+    observedSince ??= now - 1000;
+    answered = answered * Math.exp((updated - now) / WINDOW) + images;
+    updated = now;
     inside -= images;
-    reason = undefined;
   };
   return {
     enter(images) {
       if (inside > 0 && inside + images > maxQueue) throw problemOf(overloaded(images));
       inside += images;
-      reason = undefined;
-      let here = true;
+      let held = true;
       return () => {
-        if (here) leave(images);
-        here = false;
+        if (held) leave(images);
+        held = false;
       };
     },
-    lack() {
-      if (inside < maxQueue) return undefined;
-      reason ??= overloaded(1);
-      return reason;
-    },
+    lack: () => (inside < maxQueue ? undefined : overloaded(1)),
     inside: () => inside,
   };
 }

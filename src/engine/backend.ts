@@ -1,30 +1,61 @@
+import type { ModelSource } from '../../export/model/models-folder.js';
+import type { GraphName } from '../../export/model/signature.js';
 import type { Config } from '../common/config.js';
-import type { Place, Spawn } from './member.js';
-import type { Observer } from './pool.js';
-import type { ModelSource } from './protocol.js';
+import type { RoundTrip } from './protocol.js';
+import type { Loss, SpawnWorker, StartReplica } from './replica.js';
 
-/** Where graphs run. */
+/** Where graphs run: worker threads of this process, or remote servers. */
 export interface Backend {
   /** What computes: the CPU, GPUs, or servers of the Open Inference Protocol. */
   readonly kind: 'cpu' | 'cuda' | 'oip';
-  /** Which ones: numbers of GPUs, URLs of servers. */
+  /** Numbers of GPUs, or URLs of servers. */
   readonly devices: readonly string[];
-  /** For the log: how it is arranged. */
+  /** Workers, threads, servers: for the log. */
   readonly arrangement: Readonly<Record<string, unknown>>;
-  readonly places: readonly Place[];
-  /** How many places must be up before requests are taken. */
+  readonly replicas: readonly StartReplica[];
+  /** How many replicas must be up before requests are accepted. */
   readonly needed: number;
   /** Images in a batch, by model. */
   readonly limits: ReadonlyMap<string, number>;
-  /** Whether batches may as well be small: a batch takes little but the time of its images, and is not padded. */
-  readonly divisible: boolean;
+  /** Whether an idle replica takes only its share of the queue: so where small batches cost no more per image. */
+  readonly fairShare: boolean;
   close?(): Promise<void>;
+}
+
+/** Told of what happens in the engine: for metrics and the log. */
+export interface Observer {
+  /** A batch has ended, `ms` after it was given to a replica. */
+  batch?(batch: {
+    readonly model: string;
+    readonly graph: GraphName;
+    readonly images: number;
+    readonly ms: number;
+  }): void;
+  /** A worker was replaced, or a server is left alone for a while. */
+  lost?(why: Loss): void;
+  /**
+   * A Φ⁻¹ passed its self-test on a replica.
+   * @param alike whether the features have the same bits as on the first replica; where they differ, an image that one
+   *   replica encodes and another decodes need not come back exactly
+   */
+  tested?(model: string, found: RoundTrip, alike: boolean): void;
+  /** A remote server is used from now on, or left alone, with the reason. */
+  server?(url: string, up: boolean, why?: string): void;
+}
+
+/** Reports round trips to an observer, each with whether its features equal those of the model's first round trip. */
+export function roundTripReporter(observer: Observer): (model: string, found: RoundTrip) => void {
+  const first = new Map<string, string>();
+  return (model, found) => {
+    const features = first.get(model) ?? found.features;
+    first.set(model, features);
+    observer.tested?.(model, found, features === found.features);
+  };
 }
 
 export interface BackendOptions {
   readonly observer: Observer;
-  /** How threads are started. */
-  readonly spawn: Spawn;
+  readonly spawn: SpawnWorker;
 }
 
 /** @throws ExitError, SettingsError */

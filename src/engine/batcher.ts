@@ -1,85 +1,76 @@
-/** Something that waits to be run: only jobs of one lane can share a batch. */
-export interface Waiting {
+/** Something that waits to be run. Only tasks of one lane can share a batch. */
+export interface Queued {
   /** Which graph of which model. */
   readonly lane: string;
   readonly images: number;
-  /** Images in a batch of this lane; a single job may be larger. */
+  /** Images in a batch of this lane; a single task may be larger. */
   readonly limit: number;
-  /** When it began to wait, in milliseconds. */
+  /** When it was queued, in milliseconds. */
   readonly since: number;
 }
 
-/** Decides what runs together and in which order. It knows no threads, no clock and no data. */
-export interface Batcher<J extends Waiting> {
-  add(jobs: readonly J[]): void;
-  /** Puts jobs before all others of their lane. */
-  putBack(jobs: readonly J[]): void;
+/** The queue, and the policy of what runs together and in which order. It knows no threads, no clock and no tensors. */
+export interface Batcher<Q extends Queued> {
+  add(tasks: readonly Q[]): void;
+  /** Puts a task at the head of the queue. */
+  putBack(task: Q): void;
   /**
-   * The next batch at this time: of the lane whose first job is oldest, its jobs in order, as many as fit. Empty when
-   * nothing waits, or when what waits is to be joined by more.
-   * @param most images, whatever the lane's limit
+   * Removes and returns the next batch: of the lane whose first task is oldest, its tasks in order, as many as fit.
+   * Empty when nothing waits, or when no batch is full and none has waited for `maxDelay`.
+   * @param most images in the batch, whatever the lane's limit
    */
-  take(now: number, most?: number): J[];
-  /** When `take` will give something though nothing is added; undefined when nothing waits. */
+  take(now: number, most?: number): Q[];
+  /** When `take` will return a batch even if nothing is added; undefined when nothing waits. */
   due(): number | undefined;
-  /** Forgets a job that still waits. */
-  cancel(job: J): void;
-  /** How many images wait. */
+  /** Removes those tasks that still wait. */
+  remove(tasks: readonly Q[]): void;
+  /** Images in the queue. */
   waiting(): number;
 }
 
-/** @param maxDelay milliseconds that a batch which is not full waits for more */
-export function createBatcher<J extends Waiting>(maxDelay = 0): Batcher<J> {
-  // Oldest first. (An array: a Map or Set that empties with every request leaves tables behind, which hold on to what was in
-  // them until the next full collection of garbage.)
-  const queue: J[] = [];
-  let images = 0;
-  const remove = (job: J) => {
-    const at = queue.indexOf(job);
-    if (at < 0) return;
-    queue.splice(at, 1);
-    images -= job.images;
-  };
-  const count = (jobs: readonly J[]) => {
-    for (const job of jobs) images += job.images;
+/** @param maxDelay milliseconds that a batch which is not full waits for more tasks */
+export function createBatcher<Q extends Queued>(maxDelay: number): Batcher<Q> {
+  /** In the order of arrival. */
+  let queue: Q[] = [];
+  const remove = (tasks: readonly Q[]) => {
+    const removed = new Set(tasks);
+    queue = queue.filter((task) => !removed.has(task));
   };
   return {
-    add(jobs) {
-      queue.push(...jobs);
-      count(jobs);
+    add(tasks) {
+      queue.push(...tasks);
     },
-    putBack(jobs) {
-      queue.unshift(...jobs);
-      count(jobs);
+    putBack(task) {
+      queue.unshift(task);
     },
     take(now, most = Infinity) {
-      const later = new Set<string>();
+      const notDue = new Set<string>();
       for (const first of queue) {
-        if (later.has(first.lane)) continue;
+        if (notDue.has(first.lane)) continue;
         const { batch, full } = fill(first, queue, most);
         if (full || now - first.since >= maxDelay) {
-          batch.forEach(remove);
+          remove(batch);
           return batch;
         }
-        later.add(first.lane);
+        notDue.add(first.lane);
       }
       return [];
     },
     due: () => queue[0] && queue[0].since + maxDelay,
-    cancel: remove,
-    waiting: () => images,
+    remove,
+    waiting: () => queue.reduce((sum, { images }) => sum + images, 0),
   };
 }
 
-/** The first jobs of a lane that fit into a batch, and whether no other would. */
-function fill<J extends Waiting>({ lane, limit }: J, queue: readonly J[], most: number): { batch: J[]; full: boolean } {
-  const batch: J[] = [];
+/** The first tasks of a lane that fit into a batch, and whether the batch is full. */
+function fill<Q extends Queued>({ lane, limit }: Q, queue: readonly Q[], most: number): { batch: Q[]; full: boolean } {
+  const batch: Q[] = [];
   let room = Math.min(limit, most);
-  for (const job of queue) {
-    if (job.lane !== lane) continue;
-    if (batch.length > 0 && job.images > room) return { batch, full: true };
-    batch.push(job);
-    room -= job.images;
+  for (const task of queue) {
+    if (task.lane !== lane) continue;
+    if (batch.length > 0 && task.images > room) return { batch, full: true };
+    batch.push(task);
+    room -= task.images;
     if (room <= 0) return { batch, full: true };
   }
   return { batch, full: false };

@@ -1,14 +1,14 @@
 import { ModelError } from '../../export/model/folder.js';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
+import { readModels } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
 import { Problem } from '../common/problems.js';
 import { type Admission, createAdmission } from './admission.js';
-import type { Backend, OpenBackend } from './backend.js';
+import type { Backend, Observer, OpenBackend } from './backend.js';
 import { openLocal } from './local.js';
-import { type Spawn, spawnWorker } from './member.js';
-import { readModels } from './models.js';
-import { createPool, type Observer, type Run, type Status } from './pool.js';
+import { createPool, type Run, type Status } from './pool.js';
 import { openRemote } from './remote/backend.js';
+import { type SpawnWorker, spawnWorker } from './replica.js';
 
 /** The models, and what runs them. */
 export interface Engine {
@@ -16,14 +16,13 @@ export interface Engine {
   readonly defaultModel: string;
   readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps'>;
   readonly run: Run;
-  /** Who may come in; only the service asks. */
+  /** Bounds the images of the service. `run` does not ask it: the command line accepts any number. */
   readonly admission: Admission;
   /** Resolves when every model is loaded and tested; rejects with the reason why one is not. */
   readonly ready: Promise<void>;
   status(): EngineStatus;
-  /** Where graphs run. */
   readonly backend: Pick<Backend, 'kind' | 'devices' | 'arrangement'>;
-  /** Says from now on that it is about to leave; it goes on all the same. */
+  /** From now on the status is draining; jobs are run all the same. */
   drain(): void;
   close(): Promise<void>;
 }
@@ -36,20 +35,21 @@ export interface EngineOptions {
   /** The only model to load. */
   readonly only?: string | undefined;
   readonly observer?: Observer;
-  readonly spawn?: Spawn;
+  /** Starts a worker thread. */
+  readonly spawn?: SpawnWorker;
 }
 
 const backends: Readonly<Record<Config['backend'], OpenBackend>> = { local: openLocal, oip: openRemote };
 
 /**
  * Reads the model folders and starts to load them: all, or only the one named.
- * @throws ModelError when a folder cannot be used; ExitError, SettingsError when nothing can run them
+ * @throws ModelError when a folder cannot be used; ExitError, SettingsError when nothing can run the models
  */
 export async function openEngine(
   config: Config,
   { only, observer = {}, spawn = spawnWorker }: EngineOptions = {},
 ): Promise<Engine> {
-  // Elsewhere the graphs and weights lie where they run.
+  // Remote servers have the graphs and weights: here the manifests are enough.
   const models = await readModels(config.models, { only, files: config.backend === 'local' });
   const manifests = new Map(models.map(({ manifest }) => [manifest.name, manifest]));
   const defaultModel = only ?? config.model;
@@ -60,17 +60,17 @@ export async function openEngine(
     );
   }
   const backend = await backends[config.backend](config, models, { observer, spawn });
-  const { places, needed, limits, divisible } = backend;
-  const pool = createPool({ places, needed, limits, divisible, maxDelay: config.maxDelay }, observer);
+  const pool = createPool({ ...backend, maxDelay: config.maxDelay }, observer);
   let draining = false;
   return {
     models: manifests,
     defaultModel,
     limits: config,
+    run: pool.run,
     admission: createAdmission(config.maxQueue),
-    backend,
-    ...pool,
+    ready: pool.ready,
     status: () => ({ draining, ...pool.status() }),
+    backend,
     drain() {
       draining = true;
     },

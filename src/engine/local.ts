@@ -1,30 +1,59 @@
-import type { Device } from '../../export/runtime/session.js';
-import { numbersIn, SettingsError } from '../common/config.js';
-import { arrange, arrangeOnGpus } from './arrange.js';
-import type { OpenBackend } from './backend.js';
-import { batchSizes } from './batch-sizes.js';
-import { createMember, type Place } from './member.js';
-import { chooseProvider } from './provider.js';
+import { whyNotCuda } from '../../export/runtime/cuda.js';
+import type { Device, Provider } from '../../export/runtime/session.js';
+import { type Config, numbersIn, SettingsError } from '../common/config.js';
+import { ExitError } from '../common/exit-codes.js';
+import { type OpenBackend, roundTripReporter } from './backend.js';
+import { type StartReplica, startWorkerReplica } from './replica.js';
+import { arrangeOnCores, arrangeOnGpus, batchSizes, thisMachine } from './sizing.js';
 
-/** Worker threads of this process, on its cores or on GPUs. */
-export const openLocal: OpenBackend = async (config, models, { spawn }) => {
+/** Worker threads of this process, on CPU cores or on GPUs. */
+export const openLocal: OpenBackend = async (config, models, { observer, spawn }) => {
   if (config.backendUrl !== '') throw new SettingsError('--backend-url needs --backend oip');
-  const ids = numbersIn(config.devices);
-  const { provider, because } = await chooseProvider(config.executionProvider, ids);
+  const gpus = numbersIn(config.devices);
+  const { provider, because } = await chooseProvider(config.executionProvider, gpus);
   const { limits, buckets } = batchSizes(config, models, provider);
-  const { workers, threads } = provider === 'cpu' ? arrange(config, models) : arrangeOnGpus(config, ids.length);
-  const settings = { models, preload: config.preload, buckets, limits, threads };
-  const place =
-    (device: Device): Place =>
-    (to) =>
-      createMember({ ...settings, device }, config.hangTimeout, spawn, to);
+  const { workers, threads } =
+    provider === 'cpu' ? arrangeOnCores(config, models, thisMachine()) : arrangeOnGpus(config, gpus.length);
+  const { preload, hangTimeout } = config;
+  const tested = roundTripReporter(observer);
+  const replicaOn =
+    (device: Device): StartReplica =>
+    (events) => {
+      const settings = { models, preload, buckets, limits, threads, device };
+      return startWorkerReplica({ settings, hangTimeout, spawn, tested }, events);
+    };
   return {
     kind: provider,
-    devices: provider === 'cpu' ? [''] : ids.map(String),
+    devices: provider === 'cpu' ? [''] : gpus.map(String),
     arrangement: { provider, workers, threads, ...(because !== undefined && { because }) },
-    places: Array.from({ length: workers }, (_, i) => place({ provider, id: ids[i % ids.length]! })),
+    replicas: Array.from({ length: workers }, (_, i) => replicaOn({ provider, id: gpus[i % gpus.length]! })),
     needed: workers,
     limits,
-    divisible: provider === 'cpu' && config.batchBuckets === '',
+    fairShare: provider === 'cpu' && config.batchBuckets === '',
   };
 };
+
+interface Choice {
+  readonly provider: Provider;
+  /** Why the CPU was chosen where a GPU was possible. */
+  readonly because?: string;
+}
+
+/**
+ * Chooses what computes, and tries every GPU, so that nothing falls back to the CPU silently.
+ * @param gpus their numbers
+ * @throws ExitError provider-unavailable, when CUDA is asked for and does not work
+ */
+export async function chooseProvider(wanted: Config['executionProvider'], gpus: readonly number[]): Promise<Choice> {
+  if (wanted === 'cpu') return { provider: 'cpu' };
+  for (const gpu of gpus) {
+    const because = await whyNotCuda(gpu);
+    if (because === undefined) continue;
+    if (wanted === 'auto') return { provider: 'cpu', because };
+    throw new ExitError(
+      'provider-unavailable',
+      `CUDA does not work on GPU ${gpu}: ${because}. Mend that, or choose --execution-provider cpu or auto`,
+    );
+  }
+  return { provider: 'cuda' };
+}

@@ -1,83 +1,65 @@
 import type { Tensor } from '../../export/graph/tensor.js';
-import type { Manifest } from '../../export/model/manifest.js';
+import type { ModelSource } from '../../export/model/models-folder.js';
+import type { GraphName, TensorName, Tensors } from '../../export/model/signature.js';
 import type { Device } from '../../export/runtime/session.js';
+import type { Preload } from '../common/config.js';
 
-export type GraphName = 'forward' | 'inverse';
-
-/** Whether Φ⁻¹ is loaded at the start or when it is first needed; auto: at the start where that costs little. */
-export const preloads = ['auto', 'forward', 'both'] as const;
-export type Preload = (typeof preloads)[number];
-
-/** What each graph takes, and what it gives. */
-export const graphs = {
-  forward: { input: 'pixels', outputs: ['features', 'logits', 'image'] },
-  inverse: { input: 'features', outputs: ['pixels', 'image'] },
-} as const;
-
-/** Outputs by name and element type; rows are images. */
-export interface Outputs {
-  features: Tensor<'float32'>;
-  logits: Tensor<'float32'>;
-  image: Tensor<'float32'>;
-  pixels: Tensor<'uint8'>;
-}
-export type OutputName = keyof Outputs;
-
-/** A model that a worker is to load. */
-export interface ModelSource {
-  readonly folder: string;
-  readonly manifest: Manifest;
-}
-
-/** What is served, and how it is loaded. */
-export interface HostSettings {
+/** Which models are served, and how their graphs are loaded. */
+export interface ServedModels {
   readonly models: readonly ModelSource[];
   readonly preload: Preload;
-  /** Sizes that the batches of a model are padded up to, ascending, by its name; none: batches run as they come. */
+  /** Sizes that batches are padded up to, ascending, by model; an empty list: batches are not padded. */
   readonly buckets: ReadonlyMap<string, readonly number[]>;
 }
 
-export interface WorkerSettings extends HostSettings {
-  /** Images in the largest batch of a model, by its name. */
+/** What a worker thread is started with. */
+export interface WorkerSettings extends ServedModels {
+  /** Images in the largest batch, by model. */
   readonly limits: ReadonlyMap<string, number>;
   readonly threads: number;
   readonly device: Device;
 }
 
-/** What a worker found when it encoded and decoded noise; counts are whole images, the worst over the sizes of batches. */
-export interface RoundTrip {
-  readonly images: number;
-  /** Equal in every 8-bit pixel. */
-  readonly exactPixels: number;
-  /** Equal in every float32 bit of the network's input. */
-  readonly exactFloat: number;
-  /** Stands for every bit of the features of the noise; where it is the same, so are the kernels. */
-  readonly features: string;
-}
-
-/** Why a worker does not come up. */
-export type Refusal = 'self-test-failed' | 'provider-unavailable' | 'model-damaged';
-
-/** To a worker: run a batch. Buffers are transferred both ways. */
+/** A batch to run: one graph of one model on rows of images. */
 export interface Batch {
   readonly model: string;
   readonly graph: GraphName;
   readonly input: Tensor;
-  readonly outputs: readonly OutputName[];
+  readonly outputs: readonly TensorName[];
 }
 
-/** To a worker: end, once what it has begun is done. (Ending a thread from outside in the middle of native work aborts the process.) */
+/** Order to a worker: exit after the current batch. (Terminating a thread inside native code aborts the process.) */
 export const STOP = 'stop';
 export type Order = Batch | typeof STOP;
 
-/** From a worker, which runs one batch at a time. */
-export type Report =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly reason: Refusal; readonly message: string }
-  // Φ⁻¹ gave back what it should.
-  | { readonly kind: 'tested'; readonly model: string; readonly found: RoundTrip }
-  // The batch waits for its graph to be opened; it is open.
-  | { readonly kind: 'opening' }
-  | { readonly kind: 'opened' }
-  | { readonly kind: 'done'; readonly outputs: Partial<Outputs> }
+/** The result of a self-test; counts are whole images, the lowest over all sizes of batches. */
+export interface RoundTrip {
+  readonly images: number;
+  /** Images recovered in every 8-bit pixel. */
+  readonly exactPixels: number;
+  /** Images recovered in every float32 bit of the network's input. */
+  readonly exactFloat: number;
+  /** Hash of the features. Two devices with equal hashes compute the same bits. */
+  readonly features: string;
+}
+
+/** Why a worker cannot serve; each is a reason to exit. */
+export type LoadFailure = 'self-test-failed' | 'provider-unavailable' | 'model-damaged';
+
+/** How a batch ended. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly outputs: Partial<Tensors> }
+  /** @property untrusted whether the batch failed because Φ⁻¹ did not pass its self-test */
   | { readonly kind: 'failed'; readonly message: string; readonly untrusted: boolean };
+
+/** Reports of a worker, which runs one batch at a time. */
+export type Report =
+  | Outcome
+  /** Every model is loaded and tested. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'load-failed'; readonly reason: LoadFailure; readonly message: string }
+  /** A Φ⁻¹ passed its self-test. */
+  | { readonly kind: 'tested'; readonly model: string; readonly found: RoundTrip }
+  /** The batch waits for its graph to be loaded, which may take longer than a batch may. */
+  | { readonly kind: 'loading-graph' }
+  | { readonly kind: 'loaded-graph' };

@@ -1,27 +1,29 @@
 import { createHash } from 'node:crypto';
 import { noiseImages } from '../../export/data/noise.js';
 import { rows, stack } from '../../export/graph/rows.js';
-import { bytesOf, type Tensor, tensor } from '../../export/graph/tensor.js';
+import { bytesOf, sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
+import { type GraphName, graphs, signatureOf } from '../../export/model/signature.js';
 import type { Session } from '../../export/runtime/session.js';
-import { padded } from './buckets.js';
-import type { GraphName, RoundTrip } from './protocol.js';
+import { padded } from './padding.js';
+import type { RoundTrip } from './protocol.js';
 
 const IMAGES = 4;
 const SEED = 20180415;
-/** Of a hash that is shown. */
+/** Length of the hash of the features. */
 const DIGITS = 16;
 
-/** A model whose inverse does not give back what went in, on this device. */
+/** Φ⁻¹ of a model does not recover its input on this device. */
 export class SelfTestError extends Error {
   override readonly name = 'SelfTestError';
 }
 
-/** Input for one run of a graph, whose result nobody needs. */
-export function probeOf({ input, features }: Manifest, graph: GraphName, images = 1): Record<string, Tensor> {
-  if (graph === 'forward') return { pixels: noise(input, images) };
-  const shape = [images, ...features.shape];
-  return { features: tensor('float32', shape, new Float32Array(shape.reduce((a, b) => a * b))) };
+/** An input for one run of a graph, whose results are not looked at. */
+export function probeOf(manifest: Manifest, graph: GraphName, images = 1): Record<string, Tensor> {
+  if (graphs[graph].input === 'pixels') return { pixels: noise(manifest.input, images) };
+  const { name, row } = signatureOf(manifest, graph).input;
+  const shape = [images, ...row];
+  return { [name]: tensor('float32', shape, new Float32Array(sizeOf(shape))) };
 }
 
 function noise(input: Manifest['input'], images: number): Tensor<'uint8'> {
@@ -31,7 +33,7 @@ function noise(input: Manifest['input'], images: number): Tensor<'uint8'> {
 
 type Runner = Pick<Session, 'run'>;
 
-/** Sizes of batches that are tried. */
+/** Sizes of batches that are tested. */
 export interface Sizes {
   readonly encode: readonly number[];
   readonly decode: readonly number[];
@@ -41,14 +43,14 @@ export interface Sizes {
 export const plainSizes: Sizes = { encode: [IMAGES], decode: [1] };
 
 /**
- * Encodes noise and decodes it, in every combination of the sizes of batches: every 8-bit pixel must come back.
+ * Encodes noise and decodes it, in every combination of sizes of batches: every 8-bit pixel must come back.
  * @throws SelfTestError
  */
 export async function selfTest(
   { name, input }: Manifest,
   forward: Runner,
   inverse: Runner,
-  sizes: Sizes = plainSizes,
+  sizes: Sizes,
 ): Promise<RoundTrip> {
   const pixels = noise(input, IMAGES);
   let [exactPixels, exactFloat] = [IMAGES, IMAGES];
@@ -58,8 +60,8 @@ export async function selfTest(
     hash.update(bytesOf(encoded.features!));
     for (const decode of sizes.decode) {
       const decoded = await inBatches(inverse, { features: encoded.features! }, ['pixels', 'image'], decode);
-      exactPixels = Math.min(exactPixels, alike(pixels, decoded.pixels!));
-      exactFloat = Math.min(exactFloat, alike(encoded.image!, decoded.image!));
+      exactPixels = Math.min(exactPixels, equalRows(pixels, decoded.pixels!));
+      exactFloat = Math.min(exactFloat, equalRows(encoded.image!, decoded.image!));
       if (exactPixels === IMAGES) continue;
       throw new SelfTestError(
         `model ${name} recovers only ${exactPixels} of ${IMAGES} noise images on this device, encoded by ${encode} and decoded by ${decode}: its inverse is not served`,
@@ -69,19 +71,19 @@ export async function selfTest(
   return { images: IMAGES, exactPixels, exactFloat, features: hash.digest('hex').slice(0, DIGITS) };
 }
 
-/** Runs a graph on all rows of its input, in batches that have this size, if need be by padding. */
+/** Runs a graph on all rows of its input, in batches of exactly this size: the last one is padded. */
 async function inBatches(session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) {
   const [[name, input]] = Object.entries(feeds) as [[string, Tensor]];
   const run = padded(session, [size]);
-  const parts: Record<string, Tensor>[] = [];
+  const results: Record<string, Tensor>[] = [];
   for (let from = 0; from < input.dims[0]!; from += size) {
-    parts.push(await run({ [name]: rows(input, from, Math.min(from + size, input.dims[0]!)) }, fetch));
+    results.push(await run({ [name]: rows(input, from, Math.min(from + size, input.dims[0]!)) }, fetch));
   }
-  return Object.fromEntries(fetch.map((output) => [output, stack(parts.map((part) => part[output]!))]));
+  return Object.fromEntries(fetch.map((output) => [output, stack(results.map((result) => result[output]!))]));
 }
 
 /** How many rows are equal in every bit. */
-function alike(a: Tensor, b: Tensor): number {
-  const same = (i: number) => Buffer.compare(bytesOf(rows(a, i, i + 1)), bytesOf(rows(b, i, i + 1))) === 0;
-  return Array.from({ length: a.dims[0]! }, (_, i) => same(i)).filter(Boolean).length;
+function equalRows(a: Tensor, b: Tensor): number {
+  const equal = (i: number) => Buffer.compare(bytesOf(rows(a, i, i + 1)), bytesOf(rows(b, i, i + 1))) === 0;
+  return Array.from({ length: a.dims[0]! }, (_, i) => equal(i)).filter(Boolean).length;
 }

@@ -1,33 +1,26 @@
+import { availableParallelism, constants, getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { owned } from '../../export/graph/rows.js';
+import { type GraphName, graphs, type Tensors } from '../../export/model/signature.js';
 import { openPlaced, PlacementError } from '../../export/runtime/placement.js';
 import { openSession, type Session } from '../../export/runtime/session.js';
-import { openBySize } from './by-size.js';
-import { createHost, type Open } from './host.js';
-import { giveWay } from './priority.js';
-import {
-  type Batch,
-  type GraphName,
-  graphs,
-  type Order,
-  type Outputs,
-  type Refusal,
-  type Report,
-  STOP,
-  type WorkerSettings,
-} from './protocol.js';
+import { type Batch, type LoadFailure, type Order, type Report, STOP, type WorkerSettings } from './protocol.js';
 import { probeOf, SelfTestError } from './self-test.js';
+import { createSessionCache, type LoadGraph, openPerSize } from './sessions.js';
 
 // A worker thread: loads every model, tests it, then runs one batch after the other.
 
 const settings = workerData as WorkerSettings;
 const { threads, device, limits, buckets } = settings;
 
-// Who feeds a GPU computes next to nothing, and is waited for.
-if (device.provider === 'cpu') giveWay();
+// On Linux each thread has a priority. CPU workers lower theirs, so that the HTTP thread gets a core at once when all compute.
+// (On a single core it would get all of it, and a flood of requests that are refused would stop the workers.)
+if (device.provider === 'cpu' && process.platform === 'linux' && availableParallelism() > 1) {
+  setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+}
 
-const open: Open = ({ folder, manifest }, graph) => {
+const loadGraph: LoadGraph = ({ folder, manifest }, graph) => {
   const path = join(folder, `${graph}.onnx`);
   const openFor = async (images: number): Promise<Session> => {
     const probe = probeOf(manifest, graph, images);
@@ -35,14 +28,14 @@ const open: Open = ({ folder, manifest }, graph) => {
       checkNames(path, session, graph);
       await session.run(probe);
     };
-    // On the CPU there is nothing to fall back to.
+    // ONNX Runtime runs on the CPU what a GPU does not take, and says so only in its profile.
     if (device.provider !== 'cpu') return openPlaced(path, { threads, device }, tryOut);
     const session = await openSession(path, { threads });
     await tryOut(session);
     return session;
   };
   const { name } = manifest;
-  return device.provider === 'cpu' ? openFor(limits.get(name)!) : openBySize(buckets.get(name)!, openFor);
+  return device.provider === 'cpu' ? openFor(limits.get(name)!) : openPerSize(buckets.get(name)!, openFor);
 };
 
 /** @throws Error when a file holds another graph than its name says */
@@ -63,17 +56,17 @@ const report = (r: Report) => {
   );
 };
 
-const host = createHost(settings, open, {
-  opening: () => report({ kind: 'opening' }),
-  opened: () => report({ kind: 'opened' }),
+const sessions = createSessionCache(settings, loadGraph, {
+  loadingGraph: () => report({ kind: 'loading-graph' }),
+  loadedGraph: () => report({ kind: 'loaded-graph' }),
   tested: (model, found) => report({ kind: 'tested', model, found }),
 });
 
 async function run(batch: Batch): Promise<Report> {
   try {
-    const found = await host.run(batch);
-    const own = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
-    return { kind: 'done', outputs: own as Partial<Outputs> };
+    const found = await sessions.run(batch);
+    const outputs = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
+    return { kind: 'done', outputs: outputs as Partial<Tensors> };
   } catch (error) {
     return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
   }
@@ -81,25 +74,25 @@ async function run(batch: Batch): Promise<Report> {
 
 async function load(): Promise<void> {
   try {
-    await host.load();
+    await sessions.load();
     report({ kind: 'ready' });
   } catch (error) {
-    report({ kind: 'refused', reason: refusalOf(error), message: (error as Error).message });
+    report({ kind: 'load-failed', reason: failureOf(error), message: (error as Error).message });
   }
 }
 
-function refusalOf(error: unknown): Refusal {
+function failureOf(error: unknown): LoadFailure {
   if (error instanceof SelfTestError) return 'self-test-failed';
   return error instanceof PlacementError || device.provider !== 'cpu' ? 'provider-unavailable' : 'model-damaged';
 }
 
 async function stop(): Promise<void> {
   await loaded;
-  await host.close();
+  await sessions.close();
   parentPort!.close();
 }
 
 const loaded = load();
 
-// One order at a time: the pool sends the next batch when it has the last one's report.
+// The pool sends the next batch only after the last one's report, so orders never overlap.
 parentPort!.on('message', async (order: Order) => (order === STOP ? stop() : report(await run(order))));

@@ -13,8 +13,8 @@ import { installKeys, readKeys } from './keys.js';
 import { installLog, requestIdOf } from './log.js';
 import { installMetrics } from './metrics.js';
 import { installProblems, onError } from './problems.js';
-import { installQuiet } from './quiet.js';
 import { installRateLimit } from './rate-limit.js';
+import { installRequestWork } from './request-work.js';
 import { routes } from './routes/index.js';
 import { installSecurityHeaders } from './security-headers.js';
 import { installServerTiming } from './server-timing.js';
@@ -22,7 +22,6 @@ import { createShedding } from './shedding.js';
 import { closingAll, oneByOne, refuseOnSocket } from './sockets.js';
 import { installTracing } from './tracing.js';
 import { installUploads } from './uploads.js';
-import { installWork } from './work.js';
 
 /** How often slow senders are looked for, in milliseconds. */
 const CHECK_CONNECTIONS = 5000;
@@ -83,13 +82,12 @@ export async function buildApp(
   await installTracing(app, config.otlpEndpoint);
   installLog(app);
   installMetrics(app, metrics);
-  installQuiet(app);
   installServerTiming(app);
   installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
   installClosing(app);
   shedding.install(app);
-  installWork(app, engine, config.timeout);
+  installRequestWork(app, engine, config.timeout);
   installKeys(app, await readKeys(config));
   await installRateLimit(app, config.rateLimit);
   installProblems(app);

@@ -93,7 +93,7 @@ class Growing {
  */
 export function readBody(request: FastifyRequest, payload: Readable): Promise<Buffer> {
   const { bodyLimit } = request.routeOptions;
-  const { cancellation } = request.work;
+  const { signal } = request.work;
   if (promised(request, 0) > bodyLimit) return Promise.reject(tooMany(bodyLimit));
   return new Promise((resolve, reject) => {
     const body = new Growing(request);
@@ -108,7 +108,8 @@ export function readBody(request: FastifyRequest, payload: Readable): Promise<Bu
         fail(error);
       }
     };
-    const late = (reason: Error) => {
+    const late = () => {
+      const reason: unknown = signal.reason;
       const timedOut = reason instanceof Problem && reason.code === 'answer-timeout';
       fail(timedOut ? new Problem('request-timeout', 'the body did not arrive in time') : reason);
     };
@@ -116,8 +117,8 @@ export function readBody(request: FastifyRequest, payload: Readable): Promise<Bu
       .on('data', onData)
       .on('end', () => resolve(body.bytes()))
       .on('error', (cause) => fail(new Problem('request-malformed', 'the body broke off', { cause })));
-    cancellation.onCancel(late);
-    if (cancellation.reason) late(cancellation.reason);
+    signal.addEventListener('abort', late, { once: true });
+    if (signal.aborted) late();
   });
 }
 

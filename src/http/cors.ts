@@ -2,7 +2,7 @@ import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { SettingsError, variableOf } from '../common/config.js';
 import { JSON_LENGTH } from '../protocols/oip/request.js';
-import { TIMEOUT_HEADER } from './work.js';
+import { TIMEOUT_HEADER } from './request-work.js';
 
 const sent = ['authorization', 'content-type', 'x-request-id', JSON_LENGTH, TIMEOUT_HEADER];
 const read = ['irevnet-model', 'irevnet-shape', 'x-request-id', 'server-timing', 'retry-after', JSON_LENGTH];

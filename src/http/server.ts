@@ -2,19 +2,17 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../common/config.js';
-import { boundHeap } from '../common/heap.js';
+import type { Observer } from '../engine/backend.js';
 import { openEngine } from '../engine/engine.js';
-import type { Observer } from '../engine/pool.js';
 import { createMetrics } from '../observe/metrics.js';
 import { buildApp } from './app.js';
 
 /**
- * Serves until a signal comes; then says at /readyz that it leaves, goes on for the seconds of grace, finishes what is
- * under way and returns.
+ * Serves until SIGTERM or SIGINT. Then /readyz answers 503 while requests are still accepted, for the seconds of grace after
+ * SIGTERM; then no more connections are accepted, requests under way are finished, and the function returns.
  * @throws ModelError when a model cannot be served; a system error when the address cannot be taken
  */
 export async function serve(config: Config): Promise<void> {
-  boundHeap();
   const log = pino({ level: config.logLevel, name: 'irevnet' });
   const metrics = createMetrics();
   const engine = await openEngine(config, { observer: { ...metrics.observer, ...logged(log) } });
@@ -29,7 +27,7 @@ export async function serve(config: Config): Promise<void> {
     await app.listen({
       host: config.host,
       port: config.port,
-      // Where many clients come at once, as after a restart: who does not fit waits seconds to try again.
+      // Many clients may connect at once, as after a restart. One that does not fit into the backlog retries after seconds.
       backlog: config.maxConnections,
       listenTextResolver: (address) => `listening at ${address}`,
     });
@@ -44,20 +42,21 @@ export async function serve(config: Config): Promise<void> {
     await app.close();
     await engine.close();
   }
-  // A thread that hangs in native code cannot be ended, and the process would wait for it.
+  // A thread that hangs in native code cannot be terminated, and a normal exit would wait for it.
   if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
 }
 
-/** What is told of the workers in the log. */
+/** Logs self-tests, and remote servers that come and go. */
 const logged = (log: Logger): Observer => ({
   tested(model, found, alike) {
     log.info({ model, ...found }, 'round trip of noise');
-    if (!alike) log.warn({ model }, 'workers compute other bits: an image need not come back where another encoded it');
+    if (!alike)
+      log.warn({ model }, 'workers compute different bits: an image that one encodes and another decodes may differ');
   },
   server: (url, up, why) => (up ? log.info({ url }, 'server is used') : log.warn({ url, why }, 'server is left alone')),
 });
 
-/** Resolves with the first signal to stop; a second one ends the process at once. */
+/** Resolves with the first signal to stop; a second one exits at once. */
 function signalled(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {

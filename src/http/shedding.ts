@@ -1,6 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { putOffCollections } from '../common/heap.js';
 import { type ProblemCode, problemOf, type Reason } from '../common/problems.js';
 import type { Engine } from '../engine/engine.js';
 import type { Metrics } from '../observe/metrics.js';
@@ -38,16 +37,9 @@ interface Route {
  * tells once a second how many there were; they are not traced, nor asked for a key. What needs more care passes the door,
  * and meets the same question in the app: pages of other origins, bodies that are large or of unknown length, and all
  * requests while the app closes.
- * @param putOff has collections of garbage put off, told once a second
  * @throws Problem not-ready, overloaded
  */
-export function createShedding(
-  engine: Engine,
-  log: FastifyBaseLogger,
-  metrics: Metrics,
-  bodyLimit: number,
-  putOff: () => void = putOffCollections,
-): Shedding {
+export function createShedding(engine: Engine, log: FastifyBaseLogger, metrics: Metrics, bodyLimit: number): Shedding {
   const routes: Route[] = [];
   let closing = false;
   const passes = ({ method, headers }: IncomingMessage): boolean =>
@@ -61,10 +53,7 @@ export function createShedding(
   });
   const told = gathered<ProblemCode>(
     (tell) => setTimeout(tell, 1000).unref(),
-    (counts) => {
-      log.warn(Object.fromEntries(counts), 'refused for want of room');
-      putOff();
-    },
+    (counts) => log.warn(Object.fromEntries(counts), 'refused for want of room'),
   );
   /** Who is refused in this turn of the loop. One reply after the other at its end wakes whoever reads them once, not for each. */
   let turn: Parameters<typeof answer>[] = [];

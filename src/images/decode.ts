@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { Problem } from '../common/problems.js';
-import { Turns } from '../common/semaphore.js';
-import type { Cancellation } from '../common/work.js';
+import { Semaphore } from '../common/semaphore.js';
 import { isCutShort } from './complete.js';
 import { type FitOptions, fitting } from './fit.js';
 import type { Done, Picture } from './picture.js';
@@ -15,14 +14,14 @@ const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: loaders });
 sharp.cache(false);
-// One thread for an image, whatever the allocator: images are decoded side by side, and 16 threads for each took up to twice as long.
+// One thread per image: images are decoded side by side, and with 16 threads each they took up to twice as long.
 sharp.concurrency(1);
 
-/** The size that is wanted, in pixels, how an image gets it, how many pixels are read, and for whom. */
+/** The wanted size in pixels and how an image is brought to it; the most pixels that are read. */
 export interface DecodeOptions extends FitOptions {
   readonly maxPixels: number;
-  /** Says when nobody waits for the image any more; once it is being decoded, it is to its end. */
-  readonly cancellation?: Cancellation | undefined;
+  /** Aborted when nobody waits for the image any more. An image that is being decoded is decoded to its end. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Decoded {
@@ -37,8 +36,8 @@ export interface Decoded {
 /** Scans that a progressive JPEG may have; usual ones have ten. */
 const MAX_SCANS = 100;
 
-/** As many images at once as there are cores: more would only take memory. */
-const decoders = new Turns(availableParallelism());
+/** Limits decoding to an image per core: more at once would take memory and save no time. */
+const decoders = new Semaphore(availableParallelism());
 
 /** Seconds that libvips may spend on one image. */
 const DECODE_SECONDS = 30;
@@ -47,13 +46,13 @@ const DECODE_SECONDS = 30;
  * Reads the first frame of an image file in sRGB, turns it as EXIF says and resizes it. An image that has the wanted size
  * already keeps its pixels, whatever `fit` and `shortSide` say.
  * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels;
- *   RangeError as `cover`; the reason of the cancellation
+ *   RangeError as `cover`; the signal's reason
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {
   const type = typeOf(bytes);
   const plain = type === 'png' ? readPlainPng(bytes, options) : undefined;
   if (plain) return { type, width: plain.width, height: plain.height, picture: plain };
-  return decoders.run(() => decodeByLibvips(type, bytes, options), options.cancellation);
+  return decoders.run(() => decodeByLibvips(type, bytes, options), options.signal);
 }
 
 async function decodeByLibvips(type: ImageType, bytes: Uint8Array, options: DecodeOptions): Promise<Decoded> {

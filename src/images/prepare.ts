@@ -11,7 +11,7 @@ export interface Prepared {
   readonly done: readonly Done[];
 }
 
-export interface PrepareOptions extends Pick<DecodeOptions, 'maxPixels' | 'cancellation'> {
+export interface PrepareOptions extends Pick<DecodeOptions, 'maxPixels' | 'signal'> {
   readonly invert: Invert;
 }
 
@@ -23,11 +23,11 @@ export interface PrepareOptions extends Pick<DecodeOptions, 'maxPixels' | 'cance
 export async function prepareImage(
   bytes: Uint8Array,
   { input, preprocessing }: Pick<Manifest, 'input' | 'preprocessing'>,
-  { invert, maxPixels, cancellation }: PrepareOptions,
+  { invert, maxPixels, signal }: PrepareOptions,
 ): Promise<Prepared> {
   const { width, height, channels } = input;
   const { fit, shortSide, polarity } = preprocessing;
-  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, shortSide, maxPixels, cancellation });
+  const { picture, ...source } = await decodeImage(bytes, { width, height, fit, shortSide, maxPixels, signal });
   const target = { width, height, channels, polarity, invert };
   const { data, done } = steps.reduce((p, step) => step(p, target), picture);
   return { pixels: data, source, done };

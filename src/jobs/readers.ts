@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { Turns } from '../common/semaphore.js';
+import { Semaphore } from '../common/semaphore.js';
 import type { Reply } from './reader-thread.js';
 import type { Reader, ReaderSettings } from './reading.js';
 
@@ -16,10 +16,10 @@ export function openReaders(count: number, settings: ReaderSettings): Readers {
     () => new Worker(new URL('./reader-thread.js', import.meta.url), { workerData: settings }),
   );
   const free = [...threads];
-  const turns = new Turns(count);
+  const semaphore = new Semaphore(count);
   return {
     read: (items) =>
-      turns.run(async () => {
+      semaphore.run(async () => {
         const thread = free.pop()!;
         thread.postMessage(items);
         // An error of the thread itself rejects.

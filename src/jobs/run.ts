@@ -1,10 +1,9 @@
 import { join, relative, resolve } from 'node:path';
 import type { Manifest } from '../../export/model/manifest.js';
+import { readModels } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
-import { thisMachine } from '../engine/arrange.js';
-import { batchLimit } from '../engine/batch-sizes.js';
 import { openEngine } from '../engine/engine.js';
-import { readModels } from '../engine/models.js';
+import { gainfulBatch, thisMachine } from '../engine/sizing.js';
 import type { Invert } from '../images/steps.js';
 import { computeParts } from './compute.js';
 import { BatchError, writingTo } from './errors.js';
@@ -103,7 +102,7 @@ async function compute(job: Job, config: Config, opened: Opened, means: Means) {
   const { manifest, inputs, signal, watcher } = means;
   const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_A_READER);
   const preload = job.operation === 'invert' ? 'both' : 'forward';
-  const maxBatch = config.maxBatch || TIMES * batchLimit(0, manifest, 'cpu', MOST_IMAGES / TIMES);
+  const maxBatch = config.maxBatch || TIMES * gainfulBatch(manifest, 'cpu', MOST_IMAGES / TIMES);
   const engine = await openEngine({ ...config, preload, maxBatch }, { only: config.model });
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));
   try {

@@ -3,9 +3,9 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { version } from '../../export/files/package.js';
 import { type ProblemCode, problemCodes } from '../common/problems.js';
 import { type Stage, stages } from '../common/work.js';
-import type { Backend } from '../engine/backend.js';
-import { losses } from '../engine/member.js';
-import type { Observer, Status } from '../engine/pool.js';
+import type { Backend, Observer } from '../engine/backend.js';
+import type { Status } from '../engine/pool.js';
+import { losses } from '../engine/replica.js';
 import { seriesIn } from './declared.js';
 import { gpuSeries, watchGpus } from './gpu.js';
 

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import { Problem } from '../common/problems.js';
-import { throwIfCancelled, timed, type Work } from '../common/work.js';
+import { timed, type Work } from '../common/work.js';
 import { type Prepared, type PrepareOptions, prepareImage } from '../images/prepare.js';
 
 /** Settings of every operation. */
@@ -13,7 +13,7 @@ export interface Options {
 /** Settings of every operation on images. */
 export interface ImageOptions extends Options {
   readonly invert: PrepareOptions['invert'];
-  /** What errors call the files; else their number, when there are several. */
+  /** Names of the files in messages; else their numbers, where there are several. */
   readonly names?: readonly string[] | undefined;
 }
 
@@ -48,17 +48,17 @@ async function prepareEach(
   manifest: Manifest,
   { names, work, ...settings }: PrepareOptions & Pick<ImageOptions, 'names' | 'work'>,
 ): Promise<Prepared[]> {
-  const options = { ...settings, cancellation: work?.cancellation };
+  const options = { ...settings, signal: work?.signal };
   const prepared: Prepared[] = [];
   for (const [i, file] of files.entries()) {
-    throwIfCancelled(work);
+    work?.signal?.throwIfAborted();
     const name = names?.[i] ?? (files.length > 1 ? `file ${i + 1} of ${files.length}` : undefined);
     prepared.push(await named(name, prepareImage(file, manifest, options)));
   }
   return prepared;
 }
 
-/** Lets errors tell of which file they are. */
+/** Puts the name of the file into the message of a problem with it. */
 async function named<T>(name: string | undefined, preparing: Promise<T>): Promise<T> {
   try {
     return await preparing;

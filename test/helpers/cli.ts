@@ -13,7 +13,7 @@ export const startCli = (
   env: NodeJS.ProcessEnv = {},
   options: Pick<SpawnOptions, 'uid' | 'gid'> = {},
 ): ChildProcess =>
-  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), ...args], {
+  spawn(process.execPath, [packagePath('dist', 'src', 'cli', 'main.js'), ...args], {
     ...options,
     env: { ...process.env, ...env },
   });

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-// The real worker, which meets its fate when it gets its first batch, or before it has loaded anything.
+// The real worker, but with a fate: it dies or hangs when it receives its first batch, or exits before it has loaded.
 
 const { fate } = workerData as { readonly fate?: string };
 

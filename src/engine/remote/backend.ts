@@ -1,67 +1,48 @@
 import { type Config, SettingsError } from '../../common/config.js';
 import { ExitError } from '../../common/exit-codes.js';
-import type { OpenBackend } from '../backend.js';
-import { batchSizes } from '../batch-sizes.js';
-import type { Place } from '../member.js';
-import { createRemoteMember, type Slot } from './member.js';
-import { createServer } from './server.js';
+import { type OpenBackend, roundTripReporter } from '../backend.js';
+import type { StartReplica } from '../replica.js';
+import { batchSizes } from '../sizing.js';
+import { startRemoteReplica } from './replica.js';
+import { connectServer, type Server } from './server.js';
 
-/** Batches under way to a server: one that it computes, and one that is on its way. */
-const UNDER_WAY = 2;
+/** Batches at a server at a time: one that it computes, and one that is on its way. */
+const BATCHES_AT_ONCE = 2;
 
-/** Servers of the Open Inference Protocol: each batch goes to one that is up and has the least to do. */
+/** Remote servers of the Open Inference Protocol, each with a number of replicas. */
 export const openRemote: OpenBackend = async (config, models, { observer }) => {
   const urls = urlsOf(config);
-  const { limits, buckets } = batchSizes(config, models);
-  const { preload, backendKey: key, hangTimeout: seconds } = config;
+  const { limits, buckets } = batchSizes(config, models, 'cpu');
+  const { preload, backendKey: key, hangTimeout } = config;
+  const tested = roundTripReporter(observer);
   const servers = urls.map((url) => {
-    const slots = new Set<Slot>();
-    const server = createServer(
-      url,
-      { models, preload, buckets, key, seconds },
-      {
-        up() {
-          observer.server?.(url, true);
-          for (const slot of slots) slot.up();
-        },
-        down(error) {
-          observer.server?.(url, false, error.message);
-        },
-        tested(model, found) {
-          const [slot] = slots;
-          slot?.tested(model, found);
-        },
-      },
-    );
-    return { server, slots };
+    const down = ({ message }: Error) => observer.server?.(url, false, message);
+    const server = connectServer(url, { models, preload, buckets, key, hangTimeout }, { down, tested });
+    server.onUp(() => observer.server?.(url, true));
+    return server;
   });
-  const unreachable = Promise.any(servers.map(({ server }) => server.first)).then(
-    () => undefined,
-    ({ errors }: AggregateError) => {
-      const reasons = errors.map(({ message }: Error) => message).join('; ');
-      return new ExitError('backend-unreachable', `no server of --backend-url can be used: ${reasons}`);
-    },
-  );
-  const placeOf =
-    ({ server, slots }: (typeof servers)[number]): Place =>
-    (to) => {
-      void unreachable.then((error) => error && to.refused(error));
-      const slot = createRemoteMember(server, to);
-      slots.add(slot);
-      return slot;
+  const anyUp = Promise.any(servers.map(({ first }) => first)).catch(({ errors }: AggregateError) => {
+    const reasons = errors.map(({ message }: Error) => message).join('; ');
+    throw new ExitError('backend-unreachable', `no server of --backend-url can be used: ${reasons}`);
+  });
+  const replicaOf =
+    (server: Server): StartReplica =>
+    (events) => {
+      anyUp.catch(events.startFailed);
+      return startRemoteReplica(server, events);
     };
-  const atOnce = config.workers || UNDER_WAY;
+  const replicasEach = config.workers || BATCHES_AT_ONCE;
   return {
     kind: 'oip',
     devices: urls,
-    arrangement: { servers: urls, workers: atOnce },
-    // In turns, so that no server gets its second batch before the others have their first.
-    places: Array.from({ length: atOnce }, () => servers.map(placeOf)).flat(),
+    arrangement: { servers: urls, workers: replicasEach },
+    // The pool fills replicas in this order: no server gets its second batch before the others have their first.
+    replicas: Array.from({ length: replicasEach }, () => servers.map(replicaOf)).flat(),
     needed: 1,
     limits,
-    divisible: false,
+    fairShare: false,
     async close() {
-      await Promise.all(servers.map(({ server }) => server.close()));
+      await Promise.all(servers.map((server) => server.close()));
     },
   };
 };

@@ -6,8 +6,8 @@ import { JSON_LENGTH } from '../../protocols/oip/request.js';
 import type { InferResponse } from '../../protocols/oip/schemas.js';
 
 /**
- * Why a server did not give what it was asked for. refused: it is busy or about to leave, and has not begun; lost: it does
- * not answer, or not as it should; rejected: the request itself is wrong.
+ * Why a request to a server failed. `refused`: the server is busy or shuts down, and has not begun; `lost`: it does not
+ * answer, or not as the protocol says; `rejected`: the request itself is wrong.
  */
 export class ServerError extends Error {
   override readonly name = 'ServerError';
@@ -22,22 +22,24 @@ export class ServerError extends Error {
 
 /** A server that speaks the Open Inference Protocol, version 2, over HTTP with binary tensor data. */
 export interface Client {
-  /** What it answers to GET; undefined where it has no such address. @throws ServerError */
+  /** @throws ServerError when the server is not ready */
+  ready(): Promise<void>;
+  /** The JSON at a path; undefined where the status is 404. @throws ServerError */
   get(path: string): Promise<unknown>;
   /** Runs a model on one input. @throws ServerError */
   infer(served: Served, input: Tensor, outputs: readonly string[], seconds: number): Promise<Record<string, Tensor>>;
-  /** Ends what is still under way. */
+  /** Aborts requests that are under way. */
   close(): Promise<void>;
 }
 
-/** Seconds for what should be answered at once. */
+/** Seconds to connect, and for an answer that needs no inference. */
 const PATIENCE = 10;
-/** How much of an error is told. */
+/** Bytes of an error's body that are quoted. */
 const SHOWN = 200;
 
 /** @param key sent as a bearer token, unless it is empty */
 export function createClient(base: string, key: string): Client {
-  // A request is over when its own time is; waiting for headers or a body has no other limit.
+  // Each request's signal limits its time. undici's own limits of five minutes would abort batches that may take longer.
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: PATIENCE * 1000 } });
   const call = async (path: string, seconds: number, options: Omit<Dispatcher.RequestOptions, 'origin' | 'path'>) => {
     try {
@@ -52,6 +54,12 @@ export function createClient(base: string, key: string): Client {
     }
   };
   return {
+    async ready() {
+      // Only the status counts: Triton answers without a body, others with JSON. A server need not have this path.
+      const path = '/v2/health/ready';
+      const { status, body } = await call(path, PATIENCE, { method: 'GET' });
+      if (status !== 200 && status !== 404) throw failure(`${base}${path}`, status, body);
+    },
     async get(path) {
       const { status, body } = await call(path, PATIENCE, { method: 'GET' });
       if (status === 404) return undefined;
@@ -95,7 +103,7 @@ const requestOf = ({ input: { name, type } }: Served, { dims, data }: Tensor, ou
   outputs: outputs.map((output) => ({ name: output, parameters: { binary_data: true } })),
 });
 
-/** The tensors of an answer. @throws Error saying what is wrong with it */
+/** Reads the tensors of an answer. @throws Error when the answer is not as the protocol says, or has other tensors */
 function outputsOf(
   { outputs: known }: Served,
   wanted: readonly string[],

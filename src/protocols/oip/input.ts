@@ -1,10 +1,10 @@
 import { sizeOf, type Tensor } from '../../../export/graph/tensor.js';
+import type { TensorInfo } from '../../../export/model/signature.js';
 import { Problem } from '../../common/problems.js';
 import { checkNumbers } from '../../tensor/json.js';
 import { checkFeatures } from '../../tensor/read.js';
 import { bytesOfShape, type ElementType, elements, fromBytes, fromJson } from './elements.js';
 import { described, expect, expectOptional, malformed } from './expect.js';
-import type { TensorInfo } from './models.js';
 import { parametersOf } from './parameters.js';
 
 type Json = Readonly<Record<string, unknown>>;

@@ -1,27 +1,17 @@
 import { isInvertible, type Manifest } from '../../../export/model/manifest.js';
+import { type GraphName, type Signature, signatureOf, type TensorInfo } from '../../../export/model/signature.js';
 import { Problem } from '../../common/problems.js';
-import { type GraphName, graphs, type OutputName, type Outputs } from '../../engine/protocol.js';
 import { elements } from './elements.js';
 import { quoted } from './expect.js';
 
 /** The only version of each model. */
 export const VERSION = '1';
 
-/** A tensor that a graph takes or gives. */
-export interface TensorInfo {
-  readonly name: OutputName;
-  readonly type: Outputs[OutputName]['type'];
-  /** The shape of its part for one image. */
-  readonly row: readonly number[];
-}
-
 /** A model as the protocol knows it: one graph of one of ours. */
-export interface Served {
+export interface Served extends Signature {
   readonly name: string;
   readonly model: string;
   readonly graph: GraphName;
-  readonly input: TensorInfo;
-  readonly outputs: readonly TensorInfo[];
 }
 
 /** Φ of each model under the model's name, and Φ⁻¹ under `<name>-inverse`, unless a model has that name. */
@@ -32,20 +22,12 @@ export function servedModels(manifests: readonly Manifest[]): ReadonlyMap<string
   return new Map([...inverse, ...forward].map((served) => [served.name, served]));
 }
 
-function serve(name: string, manifest: Manifest, graph: GraphName): Served {
-  const tensors = tensorsOf(manifest);
-  const info = (tensor: OutputName): TensorInfo => ({ name: tensor, ...tensors[tensor] });
-  const { input, outputs } = graphs[graph];
-  return { name, model: manifest.name, graph, input: info(input), outputs: outputs.map(info) };
-}
-
-const tensorsOf = ({ input: { height, width, channels }, labels, features }: Manifest) =>
-  ({
-    pixels: { type: 'uint8', row: [height, width, channels] },
-    image: { type: 'float32', row: [channels, height, width] },
-    features: { type: 'float32', row: features.shape },
-    logits: { type: 'float32', row: [labels.length] },
-  }) as const satisfies { [N in OutputName]: { type: Outputs[N]['type']; row: readonly number[] } };
+const serve = (name: string, manifest: Manifest, graph: GraphName): Served => ({
+  name,
+  model: manifest.name,
+  graph,
+  ...signatureOf(manifest, graph),
+});
 
 /** @throws Problem unknown-model, unknown-version */
 export function servedOf(models: ReadonlyMap<string, Served>, name: string, version = VERSION): Served {

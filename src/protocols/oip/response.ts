@@ -1,6 +1,6 @@
 import type { Chunks } from '../../../export/files/write.js';
 import { bytesOf } from '../../../export/graph/tensor.js';
-import type { OutputName, Outputs } from '../../engine/protocol.js';
+import type { TensorName, Tensors } from '../../../export/model/signature.js';
 import { jsonBytes, toJson } from '../../tensor/json.js';
 import { elements } from './elements.js';
 import { malformed } from './expect.js';
@@ -19,7 +19,7 @@ export interface Answer {
 export function writeInferResponse(
   { name }: Served,
   { id, wanted }: Pick<InferRequest, 'id' | 'wanted'>,
-  results: Partial<Outputs>,
+  results: Partial<Tensors>,
 ): Answer {
   const outputs = wanted.map((output) => ({ result: results[output.tensor.name]!, ...output }));
   const head: InferResponse = {
@@ -34,7 +34,7 @@ export function writeInferResponse(
   };
 }
 
-function describe({ tensor: { name }, binary }: Wanted, result: Outputs[OutputName]): InferResponse['outputs'][number] {
+function describe({ tensor: { name }, binary }: Wanted, result: Tensors[TensorName]): InferResponse['outputs'][number] {
   const { type, dims, data } = result;
   const { datatype } = elements[type];
   if (binary) return { name, datatype, shape: [...dims], parameters: { binary_data_size: data.byteLength } };

@@ -1,7 +1,8 @@
 import { sizeOf } from '../../../export/graph/tensor.js';
+import type { TensorInfo } from '../../../export/model/signature.js';
 import { checkNumbers } from '../../tensor/json.js';
 import { described, expect, expectOptional, malformed } from './expect.js';
-import type { Served, TensorInfo } from './models.js';
+import type { Served } from './models.js';
 import { parametersOf } from './parameters.js';
 
 /** An output that is asked for. */

@@ -1,5 +1,6 @@
+import type { TensorInfo } from '../../../export/model/signature.js';
 import { elements } from '../oip/elements.js';
-import type { Served, TensorInfo } from '../oip/models.js';
+import type { Served } from '../oip/models.js';
 import { type Message, mapOf } from './pbtxt.js';
 
 /** What Triton runs the graphs on; auto: a GPU where the server has one, else the CPU. */

@@ -3,8 +3,8 @@ import { link, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { readModelFolder, writeFolder, writeListed } from '../../../export/model/folder.js';
 import type { Manifest } from '../../../export/model/manifest.js';
+import type { GraphName } from '../../../export/model/signature.js';
 import { WEIGHTS_FILE } from '../../../export/model/weights.js';
-import type { GraphName } from '../../engine/protocol.js';
 import { type Served, servedModels, VERSION } from '../oip/models.js';
 import { graphConfig, LABELS_FILE, roundTripConfig, type TritonSettings } from './config.js';
 import { type Message, toPbtxt } from './pbtxt.js';

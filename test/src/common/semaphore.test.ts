@@ -1,31 +1,31 @@
+import { getEventListeners } from 'node:events';
+import { setImmediate as settled } from 'node:timers/promises';
 import t from 'tap';
 import { type Deferred, deferred } from '../../../src/common/deferred.js';
-import { Turns } from '../../../src/common/semaphore.js';
-import { Canceller } from '../../../src/common/work.js';
+import { Semaphore } from '../../../src/common/semaphore.js';
 
-/** Tasks that note when they begin, and end when they are told. */
-function tasks(turns: Turns) {
+/** Tasks that record when they begin, and end when they are told to. */
+function tasks(semaphore: Semaphore) {
   const begun: string[] = [];
   const ends = new Map<string, Deferred<string>>();
-  const run = (name: string, cancellation?: Canceller) => {
+  const run = (name: string, signal?: AbortSignal) => {
     const end = deferred<string>();
     ends.set(name, end);
-    return turns.run(() => {
+    return semaphore.run(() => {
       begun.push(name);
       return end.promise;
-    }, cancellation);
+    }, signal);
   };
   return { begun, run, ends };
 }
 
-const settled = () => new Promise(setImmediate);
-
-t.test('some at once, the others in their order, also after one that fails', async (t) => {
-  const { begun, run, ends } = tasks(new Turns(2));
+t.test('tasks beyond the slots wait in order; a task that fails frees its slot', async (t) => {
+  const { begun, run, ends } = tasks(new Semaphore(2));
   const results = ['a', 'b', 'c', 'd'].map((name) => run(name));
   t.same(begun, ['a', 'b']);
   ends.get('b')!.reject(new Error('of b'));
   await t.rejects(results[1]!, { message: 'of b' });
+  await settled();
   t.same(begun, ['a', 'b', 'c']);
   for (const name of ['a', 'c', 'd']) ends.get(name)!.resolve(`of ${name}`);
   t.same(await Promise.all([results[0], results[2], results[3]]), ['of a', 'of c', 'of d']);
@@ -33,27 +33,27 @@ t.test('some at once, the others in their order, also after one that fails', asy
   run('e');
   run('f');
   run('g');
-  t.same(begun.slice(4), ['e', 'f'], 'turns are given back');
+  t.same(begun.slice(4), ['e', 'f'], 'both slots are free again');
 });
 
-t.test('what nobody waits for any more is told so at once and never runs', async (t) => {
-  const { begun, run, ends } = tasks(new Turns(1));
-  const [before, waiting, under] = [new Canceller(), new Canceller(), new Canceller()];
+t.test('a task that is aborted while it waits is rejected at once and never runs', async (t) => {
+  const { begun, run, ends } = tasks(new Semaphore(1));
+  const [before, waiting, running] = [new AbortController(), new AbortController(), new AbortController()];
   const gone = new Error('gone');
-  before.cancel(gone);
-  await t.rejects(run('cancelled before', before), gone);
-  const first = run('first', under);
-  const second = run('second', waiting);
-  const third = run('third');
-  waiting.cancel(gone);
+  before.abort(gone);
+  await t.rejects(run('aborted before', before.signal), gone);
+  const first = run('first', running.signal);
+  const second = run('second', waiting.signal);
+  const third = run('third', running.signal);
+  waiting.abort(gone);
   await t.rejects(second, gone, 'while the first still runs');
-  under.cancel(gone);
-  await settled();
-  t.same(begun, ['first'], 'what runs is not interrupted');
+  t.same(begun, ['first']);
   ends.get('first')!.resolve('1');
   t.equal(await first, '1');
   await settled();
   t.same(begun, ['first', 'third']);
+  t.same(getEventListeners(running.signal, 'abort'), [], 'a task that has begun does not listen any more');
+  running.abort(gone);
   ends.get('third')!.resolve('3');
-  t.equal(await third, '3');
+  t.equal(await third, '3', 'a task that runs is not interrupted');
 });

@@ -1,13 +1,11 @@
-import { Agent, createServer, type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fastify } from 'fastify';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { type Config, readConfig } from '../../../src/common/config.js';
 import { buildApp } from '../../../src/http/app.js';
-import { createShedding } from '../../../src/http/shedding.js';
 import { createMetrics } from '../../../src/observe/metrics.js';
 import { service } from '../../helpers/app.js';
 import { parseExposition, seriesValue } from '../../helpers/exposition.js';
@@ -90,31 +88,6 @@ t.test('a full house refuses at the door, and the connection goes on', async (t)
     [{ level: 40, overloaded: 2 }],
     'the log tells how many, not each',
   );
-});
-
-t.test('while much is refused, collections of garbage are put off, from second to second', async (t) => {
-  const { engine } = await service(t, { workers: 1, maxQueue: MAX_QUEUE });
-  let putOff = 0;
-  const shedding = createShedding(engine, pino({ level: 'silent' }), createMetrics(), 1e6, () => putOff++);
-  const app = fastify({ serverFactory: (handler) => createServer(shedding.door(handler)) });
-  shedding.install(app);
-  app.addContentTypeParser('image/png', { parseAs: 'buffer' }, async () => undefined);
-  app.post('/classify', { schema: { upload: {} } }, async () => 'here');
-  const agent = new Agent({ keepAlive: true });
-  t.teardown(async () => {
-    agent.destroy();
-    await app.close();
-  });
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  const { port } = app.server.address() as AddressInfo;
-  const classify = () => send(port, agent, { path: '/classify' });
-  await classify();
-  await sleep(1100);
-  t.equal(putOff, 0, 'not where nothing is refused');
-  engine.admission.enter(MAX_QUEUE);
-  await Promise.all([classify(), classify()]);
-  await sleep(1100);
-  t.equal(putOff, 1);
 });
 
 t.test('what needs more care passes the door, and is refused in the app', async (t) => {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import t from 'tap';
 import type { Manifest } from '../../../export/model/manifest.js';
-import { Canceller, type Work } from '../../../src/common/work.js';
+import type { Work } from '../../../src/common/work.js';
 import { type Prepared, prepareImage } from '../../../src/images/prepare.js';
 import type { Invert } from '../../../src/images/steps.js';
 import { prepareBatch } from '../../../src/operations/images.js';
@@ -101,7 +101,7 @@ t.test('only the first frame of an animation is read', async (t) => {
   t.equal(at(await prepare(gif), 5, 5), 10);
 });
 
-t.test('an image that waits for its turn to be decoded is forgotten as soon as nobody waits for it', async (t) => {
+t.test('an image that waits to be decoded is dropped as soon as its request is aborted', async (t) => {
   const photograph = await rectangle(1000, 1000, [250, 250, 250], [20, 20, 20]).jpeg().toBuffer();
   const batch = (work: Work) =>
     prepareBatch([photograph], { input, preprocessing } as Manifest, { invert: 'no', maxPixels: 1e6, work });
@@ -110,11 +110,11 @@ t.test('an image that waits for its turn to be decoded is forgotten as soon as n
     await batch({});
     decoded++;
   });
-  const cancellation = new Canceller();
-  const waiting = batch({ cancellation });
+  const aborting = new AbortController();
+  const waiting = batch({ signal: aborting.signal });
   const after = batch({});
-  cancellation.cancel(new Error('gone'));
+  aborting.abort(new Error('gone'));
   await t.rejects(waiting, { message: 'gone' });
-  t.equal(decoded, 0, 'before all that are in front of it');
+  t.equal(decoded, 0, 'it was rejected before the images ahead of it were decoded');
   await Promise.all([...before, after]);
 });

@@ -3,8 +3,7 @@ import { pino } from 'pino';
 import t from 'tap';
 import { version } from '../../../export/files/package.js';
 import { readConfig } from '../../../src/common/config.js';
-import type { Job } from '../../../src/engine/parts.js';
-import type { OutputName } from '../../../src/engine/protocol.js';
+import type { Job } from '../../../src/engine/job.js';
 import { buildApp } from '../../../src/http/app.js';
 import { randomModels, service } from '../../helpers/app.js';
 import { miniature, someImages, variants } from '../../helpers/networks.js';
@@ -198,7 +197,7 @@ t.test('a body of nothing but the input’s bytes', async (t) => {
 
 t.test('only what is asked for is computed, and counted before it is read', async (t) => {
   const { engine } = await service(t);
-  const jobs: Job<OutputName>[] = [];
+  const jobs: Job[] = [];
   const run: typeof engine.run = (job) => {
     jobs.push(job);
     return engine.run(job);
