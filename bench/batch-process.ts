@@ -7,7 +7,7 @@ import { environment } from './server.js';
 
 /** Starts `irevnet batch` in a process of its own; what it says of its progress is dropped. */
 export const startBatch = (args: readonly string[]): ChildProcess =>
-  spawn(process.execPath, [packagePath('dist', 'src', 'cli.js'), 'batch', ...args, '--json'], {
+  spawn(process.execPath, [packagePath('dist', 'src', 'cli', 'main.js'), 'batch', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: { ...environment, ...process.env },
   });

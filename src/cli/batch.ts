@@ -3,15 +3,15 @@ import { readConfig, type Setting, settingOption } from '../common/config.js';
 import { exitCodes } from '../common/exit-codes.js';
 import type { Invert } from '../images/steps.js';
 import { type MergeSummary, merge } from '../jobs/merge.js';
-import { operations } from '../jobs/operations.js';
-import type { DataFormat, OperationName, Shard } from '../jobs/plan.js';
+import type { DataFormat, Shard, TaskName } from '../jobs/plan.js';
 import { runShard, type Summary } from '../jobs/run.js';
+import { tasks } from '../jobs/tasks.js';
 import { placeSettings, settingsIn } from './engine.js';
 import { invertOption } from './invert.js';
 import { whole } from './numbers.js';
 import { countProgress } from './progress.js';
 
-/** Settings of the service that a batch takes too. */
+/** Settings of the service that also apply to a job. */
 const settings = [
   ...placeSettings,
   'optimize',
@@ -36,41 +36,41 @@ interface Flags extends Policy, Partial<Record<(typeof settings)[number], string
   topK?: number;
 }
 
-/** As a shell says that a program ended by Ctrl-C. */
+/** The exit code that shells report for a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
 const AFTER = `
-A shard is written in parts. Whatever ends a run, the same command does only what is missing; a part that
-is there and whole is kept. Shards may run at the same time, on any machines that see both folders.
-Inputs that cannot be used are recorded in the index and left out.
+Results are written in parts, and shards own whole parts. After an error or a kill, run the same command again: it
+keeps finished parts and computes the missing ones. Different shards may run at the same time, on all machines that see
+both folders; do not run the same shard twice at once. Bad inputs are recorded in the index and have no result.
 
 Exit codes: 0 finished; 1 failed, run it again; 2 wrong usage; ${exitCodes['not-writable']} the output cannot be written;
-${exitCodes['images-skipped']} finished, but more inputs were bad than --max-errors allows: running it again changes nothing;
+${exitCodes['images-skipped']} finished, but more inputs were bad than --max-errors allows: another run would not change that;
 ${INTERRUPTED} interrupted, run it again.`;
 
 const addPolicy = (command: Command): Command =>
   command
-    .option('--max-errors <n>', 'bad inputs up to which the exit code is 0', whole(0), 0)
+    .option('--max-errors <n>', 'the exit code is 0 if at most so many inputs are bad', whole(0), 0)
     .option('--json', 'print the summary as JSON', false);
 
-function operation(name: OperationName, description: string, input: string): Command {
+function taskCommand(name: TaskName, description: string, input: string): Command {
   const command = new Command(name)
     .description(description)
     .requiredOption('--input <folder or manifest>', input)
-    .requiredOption('--output <folder>', 'where shards/ and merged/ go; the same for all shards')
+    .requiredOption('--output <folder>', 'receives parts/ and merged/; the same for all shards')
     .addOption(
-      new Option('--shard <i/n>', 'which of n shards to do, i from 0 to n - 1')
+      new Option('--shard <i/n>', 'compute one of n shards, i from 0 to n - 1')
         .argParser(parseShard)
         .default({ index: 0, of: 1 }, '0/1'),
     )
     .addOption(
-      new Option('--format <format>', `of the results (default: ${operations[name].formats[0]})`).choices(
-        operations[name].formats,
+      new Option('--format <format>', `of the results (default: ${tasks[name].formats[0]})`).choices(
+        tasks[name].formats,
       ),
     )
     .option(
       '--part <n>',
-      'inputs in a part, which is what a kill may cost (default: 1024, fewer where results are large)',
+      'inputs in a part, which are lost when a run is killed (default: at most 1024, fewer in small jobs or if results are large)',
       whole(1),
     )
     .option('--readers <n>', 'threads that read and decode (default: one for every 4 cores)', whole(1));
@@ -84,26 +84,26 @@ const IMAGES = 'folder of images, or a file with a path a line or {"id": "…", 
 const FEATURES =
   'output folder of batch encode, folder of .npy, .safetensors or .json files, or a file that lists such';
 
-/** `irevnet batch`: jobs of any size, cut into shards that are done one by one or at the same time, and merged. */
+/** `irevnet batch`: jobs of any size, divided into shards that run one by one or at the same time, and then merged. */
 export const batchCommand = new Command('batch')
   .description('encode, classify or invert any number of images, in shards')
   .addCommand(
-    operation('encode', 'images → features, with their mean and covariance', IMAGES).addOption(invertOption()),
+    taskCommand('encode', 'images → features, with their mean and covariance', IMAGES).addOption(invertOption()),
   )
   .addCommand(
-    operation('classify', 'images → logits and labels', IMAGES)
+    taskCommand('classify', 'images → logits and labels', IMAGES)
       .addOption(invertOption())
       .option('--top-k <n>', 'labels for each image, best first', whole(1), 1),
   )
-  .addCommand(operation('invert', 'features → images', FEATURES))
+  .addCommand(taskCommand('invert', 'features → images', FEATURES))
   .addCommand(
     addPolicy(new Command('merge'))
-      .description('put all shards together, in <output>/merged')
+      .description('join the results of all shards in <output>/merged')
       .argument('<output>', 'the output folder of the shards')
       .action(runMerge),
   );
 
-/** i/n, i counted from 0 as Kubernetes counts the pods of an indexed job. */
+/** Parses i/n. Numbers start at 0, like those of the pods of an indexed job of Kubernetes. */
 function parseShard(text: string): Shard {
   const [, index, of] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
   if (index === undefined || of === undefined || index >= of || of > 1e6) {
@@ -112,13 +112,13 @@ function parseShard(text: string): Shard {
   return { index, of };
 }
 
-async function run(name: OperationName, flags: Flags): Promise<void> {
+async function run(task: TaskName, flags: Flags): Promise<void> {
   const { input, output, shard, format, part, readers, invert = 'auto', topK = 1 } = flags;
-  const progress = countProgress(process.stderr, `${name} ${shard.index}/${shard.of}`);
+  const progress = countProgress(process.stderr, `${task} ${shard.index}/${shard.of}`);
   const interruption = interruptible();
   try {
     const summary = await runShard(
-      { operation: name, input, output, shard, data: format, part, readers, invert, topK },
+      { task, input, output, shard, data: format, part, readers, invert, topK },
       readConfig(settingsIn(flags, settings)),
       interruption.signal,
       progress,
@@ -143,7 +143,7 @@ async function runMerge(output: string, flags: Policy): Promise<void> {
   report(summary, flags, `${summary.folder}: ${summary.inputs} inputs, ${summary.bad} bad${errorsOf(summary)}\n`);
 }
 
-/** Prints a summary; what is bad beyond what was allowed is told by the exit code. */
+/** Prints a summary. The exit code says whether more inputs are bad than allowed. */
 function report(summary: { readonly bad: number }, { json, maxErrors }: Policy, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(summary)}\n` : text);
   if (summary.bad > maxErrors) process.exitCode = exitCodes['images-skipped'];
@@ -155,7 +155,7 @@ function asText(
 ) {
   const parts = [
     `${operation} ${shard} ${outcome}: ${kept + computed} of ${inputs} inputs in ${output}`,
-    ...(kept > 0 ? [`${kept} were there`] : []),
+    ...(kept > 0 ? [`${kept} were finished before`] : []),
     `${bad} bad`,
     ...(computed > 0 ? [`${computed} in ${seconds} s, ${imagesPerSecond} images/s`] : []),
   ];
@@ -167,13 +167,13 @@ const errorsOf = ({ errors }: MergeSummary): string => {
   return counts.length > 0 ? ` (${counts.join(', ')})` : '';
 };
 
-/** Stops at a signal; a second one ends the process at once. */
+/** Aborts at the first signal, and ends the process at the second. */
 function interruptible() {
   const stop = new AbortController();
   const interrupt = () => {
     if (stop.signal.aborted) process.exit(INTERRUPTED);
     stop.abort();
-    process.stderr.write('\nstopping; once more to leave at once\n');
+    process.stderr.write('\nstopping; send the signal again to end at once\n');
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   return { signal: stop.signal, end: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt) };

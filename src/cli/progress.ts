@@ -2,14 +2,14 @@ import type { Metrics, StepMetrics } from '../../export/train/metrics.js';
 
 const WIDTH = 24;
 
-/** Plain output gets a line this often, in milliseconds; a terminal is redrawn more often. */
+/** Milliseconds between two lines of plain output, and between two updates of a terminal. */
 const PLAIN_EVERY = 15_000;
 const TERMINAL_EVERY = 200;
 
-/** Averages over this many recent steps, so that the numbers can be read. */
+/** The share of the previous average in the next one. It steadies the numbers enough to be read. */
 const SMOOTHING = 0.98;
 
-/** Shows a run's progress: a bar that is redrawn on a terminal, a plain line now and then elsewhere. */
+/** Shows the progress of a training run: a progress bar on a terminal, a line every 15 seconds elsewhere. */
 export function trainingProgress(out: NodeJS.WriteStream): Metrics {
   let run = { start: 0, total: 0, perEpoch: 1, batch: 0 };
   let [began, shown, loss, accuracy] = [0, 0, Number.NaN, Number.NaN];
@@ -53,7 +53,7 @@ export function trainingProgress(out: NodeJS.WriteStream): Metrics {
 
 const MIB = 2 ** 20;
 
-/** Shows how far a long write is, on a terminal; elsewhere a line at each tenth of more than 100 MiB. */
+/** Shows the progress of a long write: a bar on a terminal; elsewhere a line after each tenth, if it has over 100 MiB. */
 export function byteProgress(out: NodeJS.WriteStream, what: string): (done: number, total: number) => void {
   let shown = 0;
   return (done, total) => {
@@ -66,7 +66,7 @@ export function byteProgress(out: NodeJS.WriteStream, what: string): (done: numb
   };
 }
 
-/** Shows how far a count is, how fast and for how long yet. Plain output gets a line now and then. */
+/** Shows the progress of a job: inputs, bad inputs, images/s and the time left. On a terminal a bar, elsewhere a line every 15 seconds. */
 export function countProgress(out: NodeJS.WriteStream, what: string) {
   let run = { start: 0, total: 0, began: 0 };
   let [done, bad, shown] = [0, 0, 0];
@@ -79,7 +79,7 @@ export function countProgress(out: NodeJS.WriteStream, what: string) {
     begin(start: number, total: number): void {
       run = { start, total, began: Date.now() };
       [done, shown] = [start, Date.now()];
-      if (start > 0) out.write(`${start} of ${total} are there already\n`);
+      if (start > 0) out.write(`${start} of ${total} inputs were computed before\n`);
     },
     step(more: number, wrong: number): void {
       done += more;

@@ -1,7 +1,7 @@
 import { ModelError } from '../../export/model/folder.js';
 import { SettingsError } from './config.js';
 
-/** What the exit code of a command says. Codes below 20 are Node's or of old custom; from 20 they are ours. */
+/** The meaning of exit codes. Codes below 20 follow convention or belong to Node.js; those from 20 belong to irevnet. */
 export const exitCodes = {
   done: 0,
   failure: 1,
@@ -19,7 +19,7 @@ export const exitCodes = {
 
 export type ExitReason = keyof typeof exitCodes;
 
-/** A failure with an exit code of its own; the message says what was wrong, what was expected and what to do. */
+/** A failure with its own exit code. The message says what was wrong, what was expected and what to do. */
 export class ExitError extends Error {
   override readonly name = 'ExitError';
   constructor(
@@ -31,7 +31,7 @@ export class ExitError extends Error {
   }
 }
 
-/** Errors of the operating system that have an exit code of their own, and what they mean. */
+/** Errors of the operating system with their own exit code, and the message for each. */
 const systemErrors: Readonly<Record<string, { readonly reason: ExitReason; readonly words: string }>> = {
   EADDRINUSE: {
     reason: 'address-in-use',
@@ -43,7 +43,7 @@ const systemErrors: Readonly<Record<string, { readonly reason: ExitReason; reado
   ENOSPC: { reason: 'not-writable', words: 'the disk is full; make room, or name another folder' },
 };
 
-/** Why a command failed, in words and as an exit code. */
+/** The exit code and the message for a failed command. */
 export function explainExit(error: Error): { readonly code: number; readonly message: string } {
   const { message } = error;
   if (error instanceof SettingsError) return { code: exitCodes.usage, message };

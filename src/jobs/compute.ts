@@ -2,50 +2,54 @@ import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import type { Engine } from '../engine/engine.js';
 import { type Facts, isBad, type Outcome } from './index-lines.js';
-import type { Item } from './inputs.js';
-import { type Computed, type OperationContext, operations } from './operations.js';
 import { mapOrdered } from './ordered.js';
 import { type PartContent, type PartRecord, writePart } from './part.js';
-import type { Part, Plan } from './plan.js';
+import type { Item, Part, Plan } from './plan.js';
 import type { Read, Reader } from './reading.js';
-import type { Opened } from './shard.js';
+import { type Computed, type TaskContext, tasks } from './tasks.js';
 
 export interface ComputeSettings {
   readonly engine: Engine;
   readonly manifest: Manifest;
   readonly read: Reader;
-  /** Lists that are read at once. */
+  /** Batches that are read at once. */
   readonly readers: number;
+  /** All inputs of the job. */
   readonly items: readonly Item[];
-  /** Images in a batch. */
+  /** Inputs in a batch. */
   readonly batch: number;
   readonly topK: number;
-  /** Once aborted, nothing more is begun: parts that are whole by then are written, others are dropped. */
+  /** After an abort no batch is started: complete parts are written, an incomplete one is dropped. */
   readonly signal: AbortSignal;
-  /** Told of every batch: its inputs, and how many of them are bad. */
+  /** Called after each batch, with the number of its inputs and of its bad inputs. */
   readonly progress: (inputs: number, bad: number) => void;
 }
 
-/** Batches that are ready beside those that are read or computed, so that nobody waits for the next. */
+/** Batches that are finished and wait for the next stage, so that no thread is idle. */
 const SPARE = 2;
 /** Parts that are written at once, while the next is computed. */
 const WRITTEN_AT_ONCE = 2;
 
-/** Inputs that are read and computed together; all of one part. */
+/** Inputs of one part that are read and computed together. */
 interface Batch {
   readonly part: Part;
   readonly items: readonly Item[];
 }
 
 /**
- * Computes the missing parts of a shard and writes them, in order. Reading, computing and writing overlap; what is held is
- * limited, whatever the number of inputs.
+ * Computes parts and writes them, in order. Reading, computing and writing overlap. The memory in use does not depend on the
+ * number of inputs.
+ * @returns the records of the written parts
  */
-export async function* computeParts(opened: Opened, settings: ComputeSettings): AsyncGenerator<PartRecord> {
-  const { plan, folder, missing, moments } = opened;
+export async function* computeParts(
+  output: string,
+  plan: Plan,
+  parts: readonly Part[],
+  settings: ComputeSettings,
+): AsyncGenerator<PartRecord> {
   const { engine, manifest, read, readers, topK } = settings;
-  const context = { engine, manifest, data: plan.data, topK, moments };
-  const batches = mapOrdered(batchesOf(missing, settings), readers + SPARE, async (batch) => ({
+  const context = { engine, manifest, data: plan.data, topK };
+  const batches = mapOrdered(batchesOf(parts, settings), readers + SPARE, async (batch) => ({
     ...batch,
     read: await read(batch.items),
   }));
@@ -53,7 +57,7 @@ export async function* computeParts(opened: Opened, settings: ComputeSettings): 
     ...batch,
     ...(await compute(plan, read, context)),
   }));
-  yield* mapOrdered(wholeParts(computed, settings), WRITTEN_AT_ONCE, (content) => writePart(folder, plan, content));
+  yield* mapOrdered(completeParts(computed, settings), WRITTEN_AT_ONCE, (content) => writePart(output, plan, content));
 }
 
 function* batchesOf(parts: readonly Part[], { items, batch, signal }: ComputeSettings): Generator<Batch> {
@@ -65,10 +69,10 @@ function* batchesOf(parts: readonly Part[], { items, batch, signal }: ComputeSet
   }
 }
 
-async function compute(plan: Plan, { outcomes, data }: Read, context: OperationContext): Promise<Computed> {
+async function compute(plan: Plan, { outcomes, data }: Read, context: TaskContext): Promise<Computed> {
   const good = outcomes.filter((outcome) => !isBad(outcome)).length;
   if (good === 0) return { outcomes, pieces: [] };
-  const computed = await operations[plan.operation].run(inputOf(data, good, context.manifest), context);
+  const computed = await tasks[plan.task].run(inputOf(data, good, context.manifest), context);
   return { outcomes: joined(outcomes, computed.outcomes), pieces: computed.pieces };
 }
 
@@ -78,7 +82,7 @@ function inputOf(data: Read['data'], count: number, { input, features }: Manifes
   return tensor('float32', [count, ...features.shape], data);
 }
 
-/** What was told of each when it was read, and what was told of those that could be read when they were computed. */
+/** Joins the outcomes of reading with those of computing, which has an outcome for each input that could be read. */
 function joined(read: readonly Outcome[], computed: readonly Outcome[]): Outcome[] {
   let next = 0;
   return read.map((outcome) => {
@@ -88,8 +92,8 @@ function joined(read: readonly Outcome[], computed: readonly Outcome[]): Outcome
   });
 }
 
-/** Puts batches together to the parts that they are of; the last part is dropped where it is not whole. */
-async function* wholeParts(
+/** Joins consecutive batches of a part. The last part is dropped if an abort left it incomplete. */
+async function* completeParts(
   batches: AsyncIterable<Batch & Computed>,
   { progress }: ComputeSettings,
 ): AsyncGenerator<PartContent> {

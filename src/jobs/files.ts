@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomically } from '../../export/files/write.js';
 import type { Listed } from '../../export/model/folder.js';
 
-/** An open regular file, read at once: for threads that have nothing else to do. */
+/** An open regular file that is read synchronously, for threads that only read. */
 export interface OpenFile {
   readonly size: number;
   /** @throws Error when the file ends before */
@@ -13,9 +12,9 @@ export interface OpenFile {
   close(): void;
 }
 
-/** @throws a system error; one with the code EISDIR or ENOTREG for what is no file */
+/** Opens a file. @throws a system error; its code is EISDIR or ENOTREG when the path is not a regular file */
 export function openFile(path: string): OpenFile {
-  // A pipe would be waited for; this way it is opened, and seen to be none of ours.
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const stats = fstatSync(file);
   if (!stats.isFile()) {
@@ -38,16 +37,16 @@ export function openFile(path: string): OpenFile {
   };
 }
 
-/** What system errors say that a single file is at fault, and not the disk or the machine. */
-const OF_THE_FILE = new Set('ENOENT EACCES EPERM EISDIR ENOTDIR ELOOP ENAMETOOLONG ENOTREG ESHORT'.split(' '));
+/** Codes of system errors that concern a single file, and not the disk or the machine. */
+const OF_ONE_FILE = new Set('ENOENT EACCES EPERM EISDIR ENOTDIR ELOOP ENAMETOOLONG ENOTREG ESHORT'.split(' '));
 
-/** The code of a system error that is about one file only; undefined for everything else. */
+/** The code of a system error that concerns a single file; undefined for other errors. */
 export function fileFault(error: unknown): string | undefined {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  return OF_THE_FILE.has(code) ? code : undefined;
+  return OF_ONE_FILE.has(code) ? code : undefined;
 }
 
-/** The size and hash of a file, or of the files of a folder one after the other; undefined where there is none. */
+/** The size and hash of a file, or of the concatenated files of a folder; undefined when the path does not exist. */
 export async function listedAt(path: string): Promise<Listed | undefined> {
   try {
     const names = (await stat(path)).isDirectory() ? (await readdir(path)).sort() : [''];
@@ -68,7 +67,7 @@ export async function listedAt(path: string): Promise<Listed | undefined> {
 
 export const isSame = (a: Listed | undefined, b: Listed): boolean => a?.bytes === b.bytes && a.sha256 === b.sha256;
 
-/** Text of a file; undefined where there is none. */
+/** The text of a file; undefined when it does not exist. */
 export async function textAt(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -78,15 +77,15 @@ export async function textAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a file atomically, unless it is there with the same bytes. */
-export async function writeMissing(path: string, bytes: Uint8Array): Promise<void> {
-  const there = await readFile(path).catch(() => undefined);
-  if (!there?.equals(bytes)) await writeAtomically(path, bytes);
-}
-
-/** Removes what was being written when a run ended, by its beginning. */
-export async function removeUnfinished(folder: string, beginning = ''): Promise<void> {
+/** Removes the temporary files and folders that a killed process left behind, of the names that `selects` accepts. */
+export async function removeUnfinished(folder: string, selects: (name: string) => boolean): Promise<void> {
   const names = await readdir(folder).catch(() => []);
-  const unfinished = names.filter((name) => name.startsWith(beginning) && /\.[0-9a-f]{12}\.(tmp|old)$/.test(name));
+  const unfinished = names.filter((temporary) => {
+    const [, name] = /^(.+)\.[0-9a-f]{12}\.(?:tmp|old)$/.exec(temporary) ?? [];
+    return name !== undefined && selects(name);
+  });
   await Promise.all(unfinished.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }
+
+/** The float32 numbers in some bytes, which need not be aligned. A copy. */
+export const floats = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);

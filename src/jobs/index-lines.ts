@@ -1,36 +1,35 @@
 import type { Problem } from '../common/problems.js';
-import type { Score } from '../http/schemas/classified.js';
 import type { Done } from '../images/picture.js';
+import type { topOf } from '../operations/classify.js';
 import { fileFault } from './files.js';
 
-/** Why there is no result. */
+/** Why an input has no result. */
 export interface Bad {
   /** The code of a Problem, or file-unreadable. */
   readonly error: string;
   readonly detail: string;
 }
 
-/** What is told of a result. */
+/** Information about a result, beside its data. */
 export interface Facts {
-  /** What was done to the picture before the network took it. */
+  /** The steps that prepared the image for the network. */
   readonly done?: readonly Done[];
   /** classify: the most probable labels, best first. */
-  readonly top?: readonly Score[];
+  readonly top?: ReturnType<typeof topOf>;
 }
 
-/** What became of an input. */
 export type Outcome = Bad | Facts;
 export const isBad = (outcome: object): outcome is Bad => 'error' in outcome;
 
-/** A line of an index: one an input, in their order. */
+/** A line of an index. An index has one for each input, in the order of the inputs. */
 export type Entry = { readonly id: string; readonly path?: string } & (
   | Bad
-  // Its row in the array beside the index, or its file.
+  // The row in the array beside the index, or the file of the image.
   | ({ readonly row: number } & Facts)
   | ({ readonly file: string } & Facts)
 );
 
-/** What is wrong with an input; undefined for an error that is not the input's fault. */
+/** Describes the fault of an input; undefined when the error has another cause, such as the disk. */
 export function badOf(error: unknown): Bad | undefined {
   const fault = fileFault(error);
   if (fault) return { error: 'file-unreadable', detail: `the file cannot be read (${fault})` };

@@ -1,42 +1,36 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { encodedRows } from './encoded.js';
+import { dirname, join, relative, resolve } from 'node:path';
+import { dataName } from './data-files.js';
 import { BatchError } from './errors.js';
+import { damaged, isOutput, readFinished } from './output.js';
+import { partFolder, readEntries } from './part.js';
+import type { InputKind, Item } from './plan.js';
 import { openTable } from './tables.js';
-
-/** Something to be computed: an image file, or a row of a file of features. */
-export interface Item {
-  readonly id: string;
-  /** From the root of the inputs. */
-  readonly path: string;
-  readonly row?: number;
-}
 
 export interface Inputs {
   readonly root: string;
   readonly items: readonly Item[];
 }
 
-/** What an operation reads, and the endings of such files. */
-export const endings = {
+/** The endings of files that a folder of inputs is searched for. */
+const endings: Readonly<Record<InputKind, readonly string[]>> = {
   images: ['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif'],
   features: ['.npy', '.safetensors', '.json'],
-} as const;
-export type Kind = keyof typeof endings;
+};
 
 /**
- * The inputs of a job, in the order that shards are cut by: of a folder its files with such endings and those in folders below
- * it, by their paths as UTF-16 code units, which no locale changes; of a manifest its lines. Of a file of features come its
- * rows; of a folder that `batch encode` has written, the images that it encoded.
- * @throws BatchError when there are none, or a line of a manifest is none
+ * The inputs of a job, in their order. A folder gives the files in it and below it that have one of the endings, sorted by
+ * path as UTF-16 code units, which does not depend on the locale. A manifest gives its lines. A file of features gives its
+ * rows, and the output folder of `batch encode` the rows of its features.
+ * @throws BatchError when there are no inputs, or a line of the manifest is malformed
  */
-export async function listInputs(input: string, kind: Kind): Promise<Inputs> {
+export async function listInputs(input: string, kind: InputKind): Promise<Inputs> {
   const found = await stat(input).catch((error: NodeJS.ErrnoException) => {
     throw new BatchError(`the input ${input} cannot be read (${error.code}); expected a folder or a manifest`);
   });
-  const inputs = found.isDirectory() ? await ofFolder(input, kind) : await ofManifest(input);
+  if (kind === 'features' && isOutput(input)) return { root: input, items: await encodedRows(input) };
+  const inputs = found.isDirectory() ? await filesOf(input, kind) : await linesOf(input);
   if (inputs.items.length === 0) {
     const what = found.isDirectory() ? `files ending in ${endings[kind].join(', ')}` : 'lines';
     throw new BatchError(`the input ${input} has no ${what}`);
@@ -44,13 +38,12 @@ export async function listInputs(input: string, kind: Kind): Promise<Inputs> {
   return kind === 'features' ? { ...inputs, items: inputs.items.flatMap((item) => rowsOf(inputs.root, item)) } : inputs;
 }
 
-async function ofFolder(root: string, kind: Kind): Promise<Inputs> {
-  if (kind === 'features' && existsSync(join(root, 'shards'))) return { root, items: await encodedRows(root) };
+async function filesOf(root: string, kind: InputKind): Promise<Inputs> {
   const paths = (await walk(root, '')).filter((path) => endings[kind].some((e) => path.toLowerCase().endsWith(e)));
   return { root, items: paths.sort().map((path) => ({ id: path, path })) };
 }
 
-/** Paths of the files in a folder and below it, but for hidden ones. Links are followed. */
+/** Paths of all files in a folder and below it, except hidden ones. Symbolic links are followed. */
 async function walk(root: string, below: string): Promise<string[]> {
   const folder = join(root, below);
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
@@ -59,7 +52,7 @@ async function walk(root: string, below: string): Promise<string[]> {
   const paths: string[] = [];
   for (const entry of entries.filter(({ name }) => !name.startsWith('.'))) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
-    // A link that leads nowhere is listed, so that it is recorded as a bad input.
+    // A broken link is listed, so that the index records it as a bad input.
     const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
     if (target?.isDirectory()) paths.push(...(await walk(root, path)));
     else if (target === undefined || target.isFile()) paths.push(path);
@@ -67,7 +60,7 @@ async function walk(root: string, below: string): Promise<string[]> {
   return paths;
 }
 
-async function ofManifest(file: string): Promise<Inputs> {
+async function linesOf(file: string): Promise<Inputs> {
   const lines = (await readFile(file, 'utf8')).split('\n').map((line) => line.trim());
   const json = lines.find((line) => line !== '')?.startsWith('{') ?? false;
   const items = lines.flatMap((line, i): Item[] => {
@@ -82,16 +75,15 @@ function fromJson(line: string, where: string): Item {
   try {
     entry = JSON.parse(line);
   } catch {
-    // Below it is told what was expected.
+    // The error below says what was expected.
   }
   const { id = entry?.path, path } = entry ?? {};
   if (typeof path === 'string' && typeof id === 'string') return { id, path };
   throw new BatchError(`${where} is not {"id": "…", "path": "…"}; expected one such object a line`);
 }
 
-/** The rows of a file of features; the file itself where it cannot be read, so that it is recorded as bad. */
+/** The rows of a file of features; the file itself when it cannot be read, so that the index records it as bad. */
 function rowsOf(root: string, item: Item): Item[] {
-  if (item.row !== undefined) return [item];
   try {
     const table = openTable(resolve(root, item.path));
     table.close();
@@ -103,7 +95,22 @@ function rowsOf(root: string, item: Item): Item[] {
   }
 }
 
-/** A hash of a list of inputs: what they are called and where they lie, not what is in them. */
+/** The rows of features in the parts of an output folder. Bad images have none. */
+async function encodedRows(root: string): Promise<Item[]> {
+  const { plan, parts } = await readFinished(root);
+  if (plan.task !== 'encode') {
+    throw new BatchError(`${root} holds the output of batch ${plan.task}; expected features, from batch encode`);
+  }
+  const items: Item[] = [];
+  for (const { part, record } of parts) {
+    const path = join(relative(root, partFolder(root, part)), dataName(plan));
+    const entries = (await readEntries(root, part, record)) ?? damaged(root, part);
+    items.push(...entries.flatMap((entry) => ('row' in entry ? [{ id: entry.id, path, row: entry.row }] : [])));
+  }
+  return items;
+}
+
+/** A hash of the names and places of inputs. Their content is not part of it. */
 export function inputsHash(items: readonly Item[]): string {
   const hash = createHash('sha256');
   for (const { id, path, row } of items)

@@ -5,176 +5,124 @@ import { sizeOf, tensor } from '../../export/graph/tensor.js';
 import { emitInline } from '../../export/model/graphs.js';
 import { openSession } from '../../export/runtime/session.js';
 
-// Averages are whole multiples of 2^-16 here, so their sums and the sums of their products are whole numbers, and each step
-// below is exact: a sum in float64 as long as it stays under 2^53, carried into a second word before it could leave that.
-// Exact sums do not depend on the order of what is added. That is why shards can be merged in any order, and why the bytes of
-// the result are the same however a job was cut and whatever was done again.
+// Mean and covariance in one pass over the rows of a job, in float64, by Chan, Golub & LeVeque, Algorithms for computing the
+// sample variance (The American Statistician 37, 1983): the first row is subtracted from all, rows are taken in groups, each
+// group is centred on its own mean before products are summed, and groups are combined one after the other.
+//
+// Accuracy: no difference of large sums is taken, and means are at most of the size of deviations. So digits are not lost when
+// a mean is large against the deviation σ: entry i, j of the covariance of N rows is off by at most about N · 2^-53 · σᵢ · σⱼ,
+// and usually by far less.
+//
+// Reproducibility: groups are counted from the first row of the merged result, and one thread computes all products. The
+// result depends on the rows and on the kind of CPU that merges, and not on parts, shards or batches.
 
-/** Averages are rounded to multiples of 2^-16, which adds 2^-32 / 12 to a variance. */
-const UNIT = 2 ** 16;
-/** Units beyond which an average is not taken in (256): the products of a group then stay exact. */
-const LARGEST = 2 ** 24;
-/** Images whose products can be summed at once, however large: GROUP · LARGEST² and a word stay under 2^53. */
-const GROUP = 16;
-const WORD = 2 ** 32;
-const EXACT = 2 ** 53;
+/** Rows in a group. */
+const GROUP = 1024;
 
-/** Sums over images: of the features of each, averaged over their places, and of their products by pairs of channels. */
+export interface Statistics {
+  readonly rows: number;
+  /** float64 [C]; NaN of no rows. */
+  readonly mean: Float64Array;
+  /** float64 [C, C], divided by N − 1; NaN of fewer than two rows. */
+  readonly covariance: Float64Array;
+}
+
+/** Collects the mean and the covariance of features that are averaged over their places. */
 export interface Moments {
-  readonly channels: number;
-  readonly images: number;
-  /** Images left out, an average of theirs being beyond ±256. */
-  readonly outside: number;
-  /** In units, float64 [C]. */
-  readonly sums: Float64Array;
-  /** In units², of pairs of channels i ≤ j, row by row: high · 2^32 + low, 0 ≤ low < 2^32. */
-  readonly high: Float64Array;
-  readonly low: Float64Array;
-}
-
-export interface MomentsBuilder {
-  /** Takes in features, float32 [N, C, H, W]. */
+  /** Takes the next rows, float32 [N, C, H, W]. */
   add(features: Float32Array): Promise<void>;
-  /** All that was taken in; nothing is taken in afterwards. */
-  finish(): Promise<Moments>;
+  /** Called once, after the last row. */
+  finish(): Promise<Statistics>;
+  close(): Promise<void>;
 }
 
-/** @param shape of the features of an image, [C, H, W] */
-export async function openMoments(shape: readonly number[]): Promise<MomentsBuilder> {
+/** @param shape of a row, [C, H, W] */
+export async function openMoments(shape: readonly number[]): Promise<Moments> {
   const channels = shape[0]!;
   const places = sizeOf(shape.slice(1));
-  const sums = new Float64Array(channels);
-  const pairs = createPairs(channels);
   const products = await openProducts(channels);
-  let [images, outside] = [0, 0];
+  const group = new Float64Array(GROUP * channels);
+  let origin: Float64Array | undefined;
+  /** Of the rows less the origin. */
+  const mean = new Float64Array(channels);
+  /** Σ (x − mean) (x − mean)ᵀ over all complete groups; only the entries i ≤ j. */
+  const scatter = new Float64Array(channels ** 2);
+  let [rows, waiting] = [0, 0];
+
+  const closeGroup = async () => {
+    if (waiting === 0) return;
+    const data = group.subarray(0, waiting * channels);
+    const centre = centred(data, channels);
+    const within = await products.of(data);
+    const delta = centre.map((value, c) => value - mean[c]!);
+    const weight = (rows * waiting) / (rows + waiting);
+    const share = waiting / (rows + waiting);
+    for (let i = 0; i < channels; i++) {
+      for (let j = i; j < channels; j++) {
+        scatter[i * channels + j]! += within[i * channels + j]! + weight * delta[i]! * delta[j]!;
+      }
+      mean[i]! += share * delta[i]!;
+    }
+    rows += waiting;
+    waiting = 0;
+  };
+
   return {
     async add(features) {
-      const { units, count, largest } = averages(features, channels, places);
-      images += count;
-      outside += features.length / channels / places - count;
-      for (let row = 0; row < units.length; row += channels) {
-        for (let c = 0; c < channels; c++) sums[c]! += units[row + c]!;
-      }
-      const size = count * largest ** 2 + WORD <= EXACT ? count : GROUP;
-      for (let from = 0; from < count; from += size) {
-        const group = units.subarray(from * channels, Math.min(from + size, count) * channels);
-        pairs.add(await products.of(group), size * largest ** 2);
+      const size = channels * places;
+      for (let at = 0; at < features.length; at += size) {
+        const row = group.subarray(waiting * channels, (waiting + 1) * channels);
+        averagePlaces(features.subarray(at, at + size), row, places);
+        origin ??= row.slice();
+        for (let c = 0; c < channels; c++) row[c]! -= origin[c]!;
+        if (++waiting === GROUP) await closeGroup();
       }
     },
     async finish() {
-      await products.close();
-      return { channels, images, outside, sums, ...pairs.words() };
+      await closeGroup();
+      const covariance = new Float64Array(channels ** 2);
+      for (let i = 0; i < channels; i++) {
+        for (let j = i; j < channels; j++) {
+          const value = rows < 2 ? Number.NaN : scatter[i * channels + j]! / (rows - 1);
+          covariance[i * channels + j] = value;
+          covariance[j * channels + i] = value;
+        }
+      }
+      return { rows, mean: mean.map((value, c) => value + (origin?.[c] ?? Number.NaN)), covariance };
     },
+    close: products.close,
   };
 }
 
-/** What two sums come to together. */
-export function mergeMoments(a: Moments, b: Moments): Moments {
-  const pairs = createPairs(a.channels);
-  pairs.merge(a);
-  pairs.merge(b);
-  return {
-    channels: a.channels,
-    images: a.images + b.images,
-    outside: a.outside + b.outside,
-    sums: a.sums.map((sum, c) => sum + b.sums[c]!),
-    ...pairs.words(),
-  };
-}
-
-/** The averages of each image that is not left out, in units [count, C], and the largest magnitude among them. */
-function averages(features: Float32Array, channels: number, places: number) {
-  const units = new Float64Array(features.length / places);
-  let [count, largest] = [0, 0];
-  for (let from = 0; from < features.length; from += channels * places) {
-    let most = 0;
-    for (let c = 0; c < channels; c++) {
-      let sum = 0;
-      for (let p = 0; p < places; p++) sum += features[from + c * places + p]!;
-      // Math.round takes three times as long.
-      const unit = Math.floor((sum / places) * UNIT + 0.5);
-      units[count * channels + c] = unit;
-      most = Math.max(most, Math.abs(unit));
-    }
-    // Written so that NaN is left out too.
-    if (!(most <= LARGEST)) continue;
-    count++;
-    largest = Math.max(largest, most);
+/** Writes the averages of channels [C, H, W] over their places into `row`, [C]. */
+function averagePlaces(features: Float32Array, row: Float64Array, places: number): void {
+  for (let c = 0; c < row.length; c++) {
+    let sum = 0;
+    for (let p = 0; p < places; p++) sum += features[c * places + p]!;
+    row[c] = sum / places;
   }
-  return { units: units.subarray(0, count * channels), count, largest };
 }
 
-/** Sums of whole numbers by pairs of channels, each in two words. */
-function createPairs(channels: number) {
-  const length = (channels * (channels + 1)) / 2;
-  const [high, low] = [new Float64Array(length), new Float64Array(length)];
-  // No low word is beyond this.
-  let bound = 0;
-  const carry = () => {
-    for (let k = 0; k < length; k++) {
-      const over = Math.floor(low[k]! / WORD);
-      high[k]! += over;
-      low[k]! -= over * WORD;
-    }
-    bound = WORD;
-  };
-  const makeRoom = (more: number) => {
-    if (bound + more > EXACT) carry();
-    bound += more;
-  };
-  return {
-    /** Adds a matrix [C, C] of whole numbers, none beyond `most`. */
-    add(matrix: Float64Array, most: number) {
-      makeRoom(most);
-      for (let i = 0, k = 0; i < channels; i++) {
-        for (let j = i; j < channels; j++) low[k++]! += matrix[i * channels + j]!;
-      }
-    },
-    merge(other: Pick<Moments, 'high' | 'low'>) {
-      makeRoom(WORD);
-      for (let k = 0; k < length; k++) {
-        low[k]! += other.low[k]!;
-        high[k]! += other.high[k]!;
-      }
-    },
-    words() {
-      carry();
-      return { high, low };
-    },
-  };
+/** Subtracts the mean of the rows [N, C] from each of them, in place, and returns it. */
+function centred(data: Float64Array, channels: number): Float64Array {
+  const mean = new Float64Array(channels);
+  for (let k = 0; k < data.length; k++) mean[k % channels]! += data[k]!;
+  for (let c = 0; c < channels; c++) mean[c]! /= data.length / channels;
+  for (let k = 0; k < data.length; k++) data[k]! -= mean[k % channels]!;
+  return mean;
 }
 
-/** Σₙ uₙᵢ uₙⱼ of units [N, C] as float64 [C, C], by ONNX Runtime. Where no sum leaves 2^53 it is exact, in whatever order. */
+/** Σₙ xₙ xₙᵀ of rows [N, C] as float64 [C, C], by ONNX Runtime. */
 async function openProducts(channels: number) {
-  const units = input('units', 'float64', ['N', channels]);
-  const graph = { name: 'products', inputs: [units], outputs: { products: matmul(transpose(units, [1, 0]), units) } };
+  const x = input('x', 'float64', ['N', channels]);
+  const graph = { name: 'products', inputs: [x], outputs: { products: matmul(transpose(x, [1, 0]), x) } };
+  // With more threads the order of additions would depend on their number.
   const session = await openSession(emitInline(graph, new Map()), { threads: 1 });
   return {
     async of(data: Float64Array): Promise<Float64Array> {
-      const { products } = await session.run({ units: tensor('float64', [data.length / channels, channels], data) });
+      const { products } = await session.run({ x: tensor('float64', [data.length / channels, channels], data) });
       return products!.data as Float64Array;
     },
     close: () => session.release(),
   };
-}
-
-/**
- * The mean [C] and the covariance [C, C] (of N − 1) as float64, each number the exact one rounded once or twice.
- * Of no images the mean is NaN, of fewer than two the covariance.
- */
-export function statisticsOf({ channels, images, sums, high, low }: Moments) {
-  const mean = sums.map((sum) => sum / images / UNIT);
-  const covariance = new Float64Array(channels * channels);
-  const exact = Array.from(sums, BigInt);
-  const count = BigInt(images);
-  const scale = images * (images - 1) * UNIT ** 2;
-  for (let i = 0, k = 0; i < channels; i++) {
-    for (let j = i; j < channels; j++, k++) {
-      const products = BigInt(high[k]!) * BigInt(WORD) + BigInt(low[k]!);
-      const value = Number(count * products - exact[i]! * exact[j]!) / scale;
-      covariance[i * channels + j] = value;
-      covariance[j * channels + i] = value;
-    }
-  }
-  return { mean, covariance };
 }

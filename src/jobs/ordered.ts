@@ -1,6 +1,7 @@
 /**
- * What becomes of items, in their order. At most so many are under way or wait to be taken, so a chain of these overlaps
- * its stages in bounded memory. Whatever fails ends it, once all that is under way has ended.
+ * Runs a function on every item and yields the results in the order of the items. At most `limit` items are being processed or
+ * wait to be taken, so a chain of these overlaps its stages in bounded memory. The first error ends the iteration, after
+ * everything that had started has ended.
  */
 export async function* mapOrdered<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -8,25 +9,25 @@ export async function* mapOrdered<T, R>(
   run: (item: T) => R | Promise<R>,
 ): AsyncGenerator<R> {
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-  const underWay: Promise<{ value: R } | undefined>[] = [];
+  const started: Promise<{ value: R } | undefined>[] = [];
   const start = () => {
-    const begun = Promise.resolve(source.next()).then(async ({ done, value }) =>
+    const result = Promise.resolve(source.next()).then(async ({ done, value }) =>
       done ? undefined : { value: await run(value) },
     );
-    // Whoever takes it learns of it; until then it must not count as unheard.
-    begun.catch(() => undefined);
-    underWay.push(begun);
+    // The loop below awaits this promise and throws its error. Until then Node.js must not report an unhandled rejection.
+    result.catch(() => undefined);
+    started.push(result);
   };
   try {
     for (let i = 0; i < limit; i++) start();
-    for (let first = underWay.shift(); first; first = underWay.shift()) {
+    for (let first = started.shift(); first; first = started.shift()) {
       const result = await first;
       if (!result) return;
       start();
       yield result.value;
     }
   } finally {
-    await Promise.allSettled(underWay);
+    await Promise.allSettled(started);
     await source.return?.();
   }
 }

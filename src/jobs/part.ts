@@ -1,19 +1,16 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { sha256 } from '../../export/files/write.js';
-import { type Listed, writeFolder, writeListed } from '../../export/model/folder.js';
-import { arrayFormats } from './data-file.js';
+import { writeFolder, writeListed } from '../../export/model/folder.js';
+import { dataName, IMAGES, imageName, rowsIn, writeData } from './data-files.js';
 import { isSame, listedAt, textAt } from './files.js';
 import { type Entry, fromLines, isBad, type Outcome, toLines } from './index-lines.js';
-import type { Item } from './inputs.js';
-import { operations } from './operations.js';
-import { type Part, type Plan, planHash } from './plan.js';
+import { type Item, type Part, type Plan, planHash } from './plan.js';
 
-// A part is a folder: the data of its inputs, an index and a record with their hashes. It is filled beside its place and then
-// moved there, so it is there whole or not at all.
+// A part is a folder with the results of its inputs, an index, and a record with the hashes of both. The folder is filled under
+// a temporary name and then renamed, so a killed run leaves no half-written part.
 
 const Count = Type.Integer({ minimum: 0 });
 const File = Type.Object({ bytes: Count, sha256: Type.String() });
@@ -23,45 +20,37 @@ const PartRecord = Type.Object({
   from: Count,
   to: Count,
   rows: Count,
-  errors: Type.Record(Type.String(), Count, { description: 'bad inputs by the code of what is wrong' }),
-  labels: Type.Record(Type.String(), Count, { description: 'inputs by their most probable label' }),
+  errors: Type.Record(Type.String(), Count, { description: 'the number of bad inputs by error code' }),
+  labels: Type.Record(Type.String(), Count, { description: 'the number of inputs by most probable label' }),
   files: Type.Record(Type.String(), File),
 });
 export type PartRecord = Static<typeof PartRecord>;
 const validator = Compile(PartRecord);
 
+export const PARTS = 'parts';
 export const INDEX = 'index.jsonl';
-export const IMAGES = 'images';
 const RECORD = 'part.json';
 
-export const partFolder = (shard: string, { index }: Part): string =>
-  join(shard, `part-${String(index).padStart(5, '0')}`);
+export const partName = (index: number): string => String(index).padStart(5, '0');
+export const partFolder = (output: string, { index }: Part): string => join(output, PARTS, partName(index));
 
-/** The file or folder with the data, in a part and in the merged result alike. */
-export const dataName = ({ data, operation }: Plan): string =>
-  data === 'png' ? IMAGES : `${operations[operation].array}.${data}`;
-
-/** The file of an image, by its position in the job. */
-export const imageName = (position: number): string => `${String(position).padStart(9, '0')}.png`;
-
-/** All that a part is made of. */
+/** The results of a part. */
 export interface PartContent {
   readonly part: Part;
   readonly items: readonly Item[];
   readonly outcomes: readonly Outcome[];
-  /** As of `Computed`. */
+  /** As in `Computed`. */
   readonly pieces: readonly Uint8Array[];
 }
 
-/** Writes a part; one that is there is replaced. */
-export function writePart(shard: string, plan: Plan, content: PartContent): Promise<PartRecord> {
+/** Writes a part, and replaces it if it exists. */
+export function writePart(output: string, plan: Plan, content: PartContent): Promise<PartRecord> {
   const { part, outcomes } = content;
-  return writeFolder(partFolder(shard, part), async (folder) => {
-    const entries = entriesOf(plan, content);
+  return writeFolder(partFolder(output, part), async (folder) => {
     const positions = outcomes.flatMap((outcome, i) => (isBad(outcome) ? [] : [part.from + i]));
     const files = {
       [dataName(plan)]: await writeData(folder, plan, positions, content.pieces),
-      [INDEX]: await writeListed(join(folder, INDEX), [toLines(entries)]),
+      [INDEX]: await writeListed(join(folder, INDEX), [toLines(entriesOf(plan, content))]),
     };
     const errors = countBy(outcomes.flatMap((outcome) => (isBad(outcome) ? [outcome.error] : [])));
     const labels = countBy(outcomes.flatMap((o) => ('top' in o && o.top ? [o.top[0]!.label] : [])));
@@ -75,7 +64,7 @@ export function writePart(shard: string, plan: Plan, content: PartContent): Prom
 function entriesOf(plan: Plan, { part, items, outcomes }: PartContent): Entry[] {
   let row = 0;
   return items.map(({ id, path }, i) => {
-    const named = path === id || plan.operation === 'invert' ? { id } : { id, path };
+    const named = path === id || plan.task === 'invert' ? { id } : { id, path };
     const outcome = outcomes[i]!;
     if (isBad(outcome)) return { ...named, ...outcome };
     if (plan.data === 'png') return { ...named, file: `${IMAGES}/${imageName(part.from + i)}`, ...outcome };
@@ -83,55 +72,28 @@ function entriesOf(plan: Plan, { part, items, outcomes }: PartContent): Entry[] 
   });
 }
 
-function writeData(folder: string, plan: Plan, positions: readonly number[], pieces: readonly Uint8Array[]) {
-  const { data, operation, row, model } = plan;
-  if (data === 'png') return writeImages(join(folder, IMAGES), positions, pieces);
-  const header = arrayFormats[data].header(operations[operation].array, [positions.length, ...row], { model });
-  return writeListed(join(folder, dataName(plan)), [...header, ...pieces]);
-}
+const countBy = (names: readonly string[]): Record<string, number> => addCounts(names.map((name) => ({ [name]: 1 })));
 
-async function writeImages(
-  folder: string,
-  positions: readonly number[],
-  files: readonly Uint8Array[],
-): Promise<Listed> {
-  await mkdir(folder);
-  const hash = createHash('sha256');
-  for (const [i, file] of files.entries()) {
-    hash.update(file);
-    // Not flushed one by one: what a loss of power takes of them is found by their hash.
-    await writeFile(join(folder, imageName(positions[i]!)), file);
-  }
-  return { bytes: files.reduce((sum, { length }) => sum + length, 0), sha256: hash.digest('hex') };
-}
-
-const countBy = (names: readonly string[]): Record<string, number> =>
-  addCounts(
-    {},
-    names.map((name) => ({ [name]: 1 })),
-  );
-
-/** Sums of counts by name, the names in order. */
-export function addCounts(
-  first: Readonly<Record<string, number>>,
-  others: readonly Readonly<Record<string, number>>[],
-) {
-  const sums = new Map(Object.entries(first));
-  for (const [name, count] of others.flatMap(Object.entries<number>)) sums.set(name, (sums.get(name) ?? 0) + count);
+/** Adds counts by name. The names of the result are sorted. */
+export function addCounts(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums = new Map<string, number>();
+  for (const [name, count] of counts.flatMap(Object.entries<number>)) sums.set(name, (sums.get(name) ?? 0) + count);
   return Object.fromEntries([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The record of a part that is there and belongs to the plan; undefined for any other. */
-export async function readRecord(shard: string, plan: Plan, part: Part): Promise<PartRecord | undefined> {
-  const record = parsed(await textAt(join(partFolder(shard, part), RECORD)));
+export const badIn = ({ from, to, rows }: Pick<PartRecord, 'from' | 'to' | 'rows'>): number => to - from - rows;
+
+/** The record of a part; undefined when the part is missing or belongs to another plan. Hashes of files are not checked. */
+export async function readRecord(output: string, plan: Plan, part: Part): Promise<PartRecord | undefined> {
+  const record = parsed(await textAt(join(partFolder(output, part), RECORD)));
   return record?.plan === planHash(plan) && record.from === part.from && record.to === part.to ? record : undefined;
 }
 
-/** The same, if its files have the bytes that it says. */
-export async function readPart(shard: string, plan: Plan, part: Part): Promise<PartRecord | undefined> {
-  const record = await readRecord(shard, plan, part);
+/** The record of a part; undefined also when a file of the part does not have its hash. */
+export async function verifyPart(output: string, plan: Plan, part: Part): Promise<PartRecord | undefined> {
+  const record = await readRecord(output, plan, part);
   for (const [name, file] of Object.entries(record?.files ?? {})) {
-    if (!isSame(await listedAt(join(partFolder(shard, part), name)), file)) return undefined;
+    if (!isSame(await listedAt(join(partFolder(output, part), name)), file)) return undefined;
   }
   return record;
 }
@@ -145,27 +107,26 @@ function parsed(text: string | undefined): PartRecord | undefined {
   }
 }
 
-/** A file of a part; undefined where its bytes are not those of the record. */
-async function readListed(shard: string, part: Part, record: PartRecord, name: string): Promise<Buffer | undefined> {
-  const file = await readFile(join(partFolder(shard, part), name)).catch(() => undefined);
+/** A file of a part; undefined when it does not have its hash. */
+async function readListed(output: string, part: Part, record: PartRecord, name: string): Promise<Buffer | undefined> {
+  const file = await readFile(join(partFolder(output, part), name)).catch(() => undefined);
   const listed = record.files[name];
   return file && listed && isSame({ bytes: file.length, sha256: sha256(file) }, listed) ? file : undefined;
 }
 
-/** The bytes of a part's rows, without what comes before them in their file; undefined where it is damaged. */
+/** The rows of a part, without the header of their file; undefined when the file is damaged. */
 export async function readRows(
-  shard: string,
+  output: string,
   plan: Plan,
   part: Part,
   record: PartRecord,
 ): Promise<Uint8Array | undefined> {
-  if (plan.data === 'png') throw new TypeError('images have no rows');
-  const file = await readListed(shard, part, record, dataName(plan));
-  return file?.subarray(arrayFormats[plan.data].start(file));
+  const file = await readListed(output, part, record, dataName(plan));
+  return file && rowsIn(plan, file);
 }
 
-/** The lines of a part's index; undefined where it is damaged. */
-export async function readEntries(shard: string, part: Part, record: PartRecord): Promise<Entry[] | undefined> {
-  const file = await readListed(shard, part, record, INDEX);
+/** The lines of the index of a part; undefined when the index is damaged. */
+export async function readEntries(output: string, part: Part, record: PartRecord): Promise<Entry[] | undefined> {
+  const file = await readListed(output, part, record, INDEX);
   return file && fromLines(file.toString());
 }

@@ -1,9 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Item } from './inputs.js';
+import type { Item } from './plan.js';
 import { createReader, type Read, type ReaderSettings } from './reading.js';
 
-// A thread that reads and decodes. Small files are read at once and not by libuv's threads, which would take several times
-// the work of decoding them.
+// A thread that reads and decodes files. It reads synchronously, because handing a small file to libuv's thread pool takes
+// several times the work of decoding it.
 
 export type Reply = Read | { readonly failed: Error };
 

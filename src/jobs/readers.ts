@@ -4,7 +4,7 @@ import { Semaphore } from '../common/semaphore.js';
 import type { Reply } from './reader-thread.js';
 import type { Reader, ReaderSettings } from './reading.js';
 
-/** Threads that read and decode, each one list of items at a time. */
+/** Threads that read and decode. Each processes one list of items at a time. */
 export interface Readers {
   readonly read: Reader;
   close(): Promise<void>;
@@ -22,7 +22,7 @@ export function openReaders(count: number, settings: ReaderSettings): Readers {
       semaphore.run(async () => {
         const thread = free.pop()!;
         thread.postMessage(items);
-        // An error of the thread itself rejects.
+        // `once` rejects when the thread itself fails.
         const [reply] = (await once(thread, 'message')) as [Reply];
         free.push(thread);
         if ('failed' in reply) throw reply.failed;

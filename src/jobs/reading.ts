@@ -7,10 +7,10 @@ import type { Invert } from '../images/steps.js';
 import { checkFeatures } from '../tensor/read.js';
 import { openFile } from './files.js';
 import { badOf, isBad, type Outcome } from './index-lines.js';
-import type { Item } from './inputs.js';
+import type { Item } from './plan.js';
 import { openTable, type Table } from './tables.js';
 
-/** What a reading thread is told at its start. */
+/** The settings of a reading thread. */
 export type ReaderSettings = { readonly root: string } & (
   | {
       readonly kind: 'images';
@@ -21,17 +21,17 @@ export type ReaderSettings = { readonly root: string } & (
   | { readonly kind: 'features'; readonly shape: readonly number[] }
 );
 
-/** What became of a list of items: an outcome each, and the numbers of those that are not bad, one after the other. */
+/** The result of reading a list of items: an outcome for each, and the concatenated data of those that are not bad. */
 export interface Read {
   readonly outcomes: readonly Outcome[];
   /** uint8 [N, H, W, C] of images, float32 [N, C, H, W] of features. */
   readonly data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 }
 
-/** Reads items, a few at a time. @throws Error for what is not the fault of an item */
+/** Reads items. @throws Error when the cause is not one of the items */
 export type Reader = (items: readonly Item[]) => Promise<Read>;
 
-/** Reads one item into its place, and tells of it. */
+/** Reads one item into the given array. */
 type ReadOne = (item: Item, into: Uint8Array | Float32Array) => Outcome | Promise<Outcome>;
 
 export function createReader(settings: ReaderSettings): Reader {
@@ -42,7 +42,7 @@ export function createReader(settings: ReaderSettings): Reader {
   return reader((length) => new Uint8Array(length), height * width * channels, imageReader(settings));
 }
 
-/** Items whose files are held at once: libvips, which decodes all but small PNGs, has a thread for each. */
+/** Items that are decoded at once: libvips, which decodes everything but small PNGs, uses a thread for each. */
 const AT_ONCE = availableParallelism();
 
 const reader =
@@ -68,7 +68,7 @@ async function orBad(read: () => Outcome | Promise<Outcome>): Promise<Outcome> {
   }
 }
 
-/** Puts what could be read one after the other. */
+/** Removes the gaps that bad items leave in the data. */
 function withoutBad(data: Read['data'], outcomes: readonly Outcome[], size: number): Read['data'] {
   const good = outcomes.flatMap((outcome, i) => (isBad(outcome) ? [] : [i]));
   if (good.length === outcomes.length) return data;
@@ -86,7 +86,7 @@ function imageReader({ root, manifest, ...options }: ReaderSettings & { kind: 'i
   };
 }
 
-/** As `resolve` does, without looking at every letter. */
+/** Like `resolve`, which is slow because it normalises the path. */
 const within = (root: string, path: string): string => (isAbsolute(path) ? path : `${root}/${path}`);
 
 function readAll(file: ReturnType<typeof openFile>): Uint8Array {
@@ -98,7 +98,7 @@ function readAll(file: ReturnType<typeof openFile>): Uint8Array {
 }
 
 function featuresReader({ root, shape }: ReaderSettings & { kind: 'features' }): ReadOne {
-  // Rows of a file come one after the other.
+  // Rows of a file are consecutive items, so one open file is enough.
   let open: { readonly path: string; readonly table: Table } | undefined;
   const tableAt = (path: string): Table => {
     if (open?.path !== path) {

@@ -1,4 +1,6 @@
 import { join, relative, resolve } from 'node:path';
+import { version } from '../../export/files/package.js';
+import { sha256 } from '../../export/files/write.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import { readModels } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
@@ -8,16 +10,25 @@ import type { Invert } from '../images/steps.js';
 import { computeParts } from './compute.js';
 import { BatchError, writingTo } from './errors.js';
 import { type Inputs, inputsHash, listInputs } from './inputs.js';
-import { operations } from './operations.js';
-import type { PartRecord } from './part.js';
-import { type DataFormat, modelHash, type OperationName, type Plan, partSize, planOf, type Shard } from './plan.js';
+import { openOutput } from './output.js';
+import { badIn, type PartRecord } from './part.js';
+import {
+  type DataFormat,
+  type Item,
+  type Part,
+  PLAN_FORMAT,
+  type Plan,
+  partSize,
+  type Shard,
+  shardParts,
+  type TaskName,
+} from './plan.js';
 import { openReaders } from './readers.js';
 import type { ReaderSettings } from './reading.js';
-import { finish, inspect, type Opened } from './shard.js';
-import { openShard } from './shard-folder.js';
+import { tasks } from './tasks.js';
 
 export interface Job {
-  readonly operation: OperationName;
+  readonly task: TaskName;
   /** A folder or a manifest. */
   readonly input: string;
   readonly output: string;
@@ -31,44 +42,44 @@ export interface Job {
   readonly readers?: number | undefined;
 }
 
-/** Who is told how a job goes on. */
+/** Receives the progress of a run. */
 export interface Watcher {
-  /** Once the model is loaded: inputs that are there already, and of the whole shard. */
+  /** Called when the model is loaded, with the number of inputs that earlier runs computed and of all inputs of the shard. */
   begin(done: number, total: number): void;
-  /** Some more inputs, of which so many are bad. */
+  /** Called after each batch, with the number of its inputs and of its bad inputs. */
   step(inputs: number, bad: number): void;
 }
 
 export interface Summary {
-  readonly operation: OperationName;
+  readonly operation: TaskName;
   readonly shard: string;
   readonly outcome: 'finished' | 'interrupted';
-  /** Inputs of the shard; of them computed by this run, and there before. */
+  /** Inputs of the shard, those that this run computed, and those that earlier runs had computed. */
   readonly inputs: number;
   readonly computed: number;
   readonly kept: number;
-  /** Inputs without a result among those that are there. */
+  /** Computed or kept inputs without a result. */
   readonly bad: number;
-  /** From the model being loaded to the last byte written, and all of it. */
+  /** From the loaded model to the last byte written, and the whole run. */
   readonly seconds: number;
   readonly secondsInAll: number;
-  /** Processor time within `seconds`, of all threads together. */
+  /** Processor time of all threads during `seconds`. */
   readonly cpuSeconds: number;
   readonly imagesPerSecond: number;
 }
 
 /**
- * Nobody waits for a single image, so batches are larger than those of the service, which gain a tenth more. On GPUs sizes go
- * up to the largest of --batch-buckets.
+ * Batches are larger than those of the service, because no client waits for a single image. That is a tenth faster. On GPUs
+ * batches go up to the largest of --batch-buckets.
  */
 const TIMES = 2;
 const MOST_IMAGES = 128;
 
-/** One reading thread for so many cores: it has several files decoded at once, and small ones take it little. */
-const CORES_A_READER = 4;
+/** CPU cores for each reading thread. A thread decodes several files at once, and small files take little time. */
+const CORES_PER_READER = 4;
 
 /**
- * Does what is missing of a shard. When the signal is aborted it stops soon, with whole parts written.
+ * Computes the missing parts of a shard. After an abort it stops soon, with complete parts written.
  * @throws BatchError, ModelError
  */
 export async function runShard(job: Job, config: Config, signal: AbortSignal, watcher: Watcher): Promise<Summary> {
@@ -76,104 +87,121 @@ export async function runShard(job: Job, config: Config, signal: AbortSignal, wa
   const { manifest } = (await readModels(config.models, { only: config.model, files: config.backend === 'local' }))[0]!;
   checkTopK(job, manifest);
   checkFolders(job);
-  const inputs = await listInputs(job.input, operations[job.operation].reads);
-  const plan = planFor(job, manifest, inputs);
-  const { opened, parts, time } = await writingTo(job.output, async () => {
-    const opened = await inspect(await openShard(job.output, plan, job.shard), plan, job.shard.index);
-    const done = await compute(job, config, opened, { manifest, inputs, signal, watcher });
-    const parts = [...opened.kept, ...done.parts];
-    if (done.parts.length === opened.missing.length) await finish(opened, parts);
-    return { opened, parts, time: done.time };
+  const inputs = await listInputs(job.input, tasks[job.task].reads);
+  const plan = planFor(job, manifest, inputs.items);
+  const parts = shardParts(plan, job.shard);
+  const { kept, missing, computed, time } = await writingTo(job.output, async () => {
+    const { kept, missing } = await openOutput(job.output, plan, parts);
+    const begin = () => watcher.begin(countInputs(kept), countInputs(parts));
+    const { computed, time } = await compute(job, config, { manifest, inputs, plan, missing, signal, begin, watcher });
+    return { kept, missing, computed, time };
   });
-  return summaryOf(job, opened, parts, { ...time, secondsInAll: (performance.now() - start) / 1000 });
+  return {
+    operation: job.task,
+    shard: `${job.shard.index}/${job.shard.of}`,
+    outcome: computed.length === missing.length ? 'finished' : 'interrupted',
+    inputs: countInputs(parts),
+    computed: countInputs(computed),
+    kept: countInputs(kept),
+    bad: [...kept, ...computed].reduce((sum, record) => sum + badIn(record), 0),
+    seconds: rounded(time.seconds),
+    secondsInAll: rounded((performance.now() - start) / 1000),
+    cpuSeconds: rounded(time.cpuSeconds),
+    imagesPerSecond: time.seconds > 0 ? rounded(countInputs(computed) / time.seconds) : 0,
+  };
 }
 
-interface Means {
+interface Work {
   readonly manifest: Manifest;
   readonly inputs: Inputs;
+  readonly plan: Plan;
+  readonly missing: readonly Part[];
   readonly signal: AbortSignal;
+  /** Called when the model is loaded. */
+  readonly begin: () => void;
   readonly watcher: Watcher;
 }
 
-/** Computes what is missing; the model is loaded only if something is. */
-async function compute(job: Job, config: Config, opened: Opened, means: Means) {
-  const parts: PartRecord[] = [];
-  if (opened.missing.length === 0) return { parts, time: { seconds: 0, cpuSeconds: 0 } };
-  const { manifest, inputs, signal, watcher } = means;
-  const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_A_READER);
-  const preload = job.operation === 'invert' ? 'both' : 'forward';
+/** Computes the missing parts. Loads the model only if there are any. */
+async function compute(job: Job, config: Config, { manifest, inputs, plan, missing, signal, begin, watcher }: Work) {
+  const computed: PartRecord[] = [];
+  if (missing.length === 0) return { computed, time: { seconds: 0, cpuSeconds: 0 } };
+  const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_PER_READER);
+  const preload = job.task === 'invert' ? 'both' : 'forward';
   const maxBatch = config.maxBatch || TIMES * gainfulBatch(manifest, 'cpu', MOST_IMAGES / TIMES);
   const engine = await openEngine({ ...config, preload, maxBatch }, { only: config.model });
   const readers = openReaders(count, readerSettings(job, config, manifest, inputs));
   try {
     await engine.ready;
     const time = stopwatch();
-    watcher.begin(sizeOf(opened.kept), sizeOf([...opened.kept, ...opened.missing]));
-    const { items } = inputs;
-    const settings = {
+    begin();
+    const records = computeParts(job.output, plan, missing, {
       engine,
       manifest,
       read: readers.read,
       readers: count,
-      items,
+      items: inputs.items,
       batch: maxBatch,
       topK: job.topK,
       signal,
-    };
-    for await (const part of computeParts(opened, { ...settings, progress: watcher.step })) parts.push(part);
-    return { parts, time: time() };
+      progress: watcher.step,
+    });
+    for await (const record of records) computed.push(record);
+    return { computed, time: time() };
   } finally {
     await readers.close();
     await engine.close();
   }
 }
 
-/** Gives the seconds since it was made. */
+/** Returns a function that gives the seconds since this call. */
 function stopwatch() {
-  const [begun, cpu] = [performance.now(), process.cpuUsage()];
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   return () => {
     const { user, system } = process.cpuUsage(cpu);
-    return { seconds: (performance.now() - begun) / 1000, cpuSeconds: (user + system) / 1e6 };
+    return { seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6 };
   };
 }
 
-const sizeOf = (ranges: readonly { from: number; to: number }[]): number =>
+const countInputs = (ranges: readonly { from: number; to: number }[]): number =>
   ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 
-function planFor(job: Job, manifest: Manifest, { items }: Inputs): Plan {
-  const { operation, shard } = job;
-  const { formats, reads, row } = operations[operation];
+/** Equal plans must have equal bytes, so the order of members is fixed here. */
+function planFor({ task, data, part, invert, topK }: Job, manifest: Manifest, items: readonly Item[]): Plan {
+  const { formats, reads, row } = tasks[task];
   const shape = [...row(manifest)];
-  return planOf({
-    operation,
+  return {
+    format: PLAN_FORMAT,
+    version,
+    task,
     model: manifest.name,
     modelSha256: modelHash(manifest),
     inputs: items.length,
     inputsSha256: inputsHash(items),
-    options: {
-      ...(reads === 'images' && { invert: job.invert }),
-      ...(operation === 'classify' && { topK: job.topK }),
-    },
-    data: job.data ?? formats[0]!,
+    options: { ...(reads === 'images' && { invert }), ...(task === 'classify' && { topK }) },
+    data: data ?? formats[0]!,
     row: shape,
-    part: partSize(job.part, shape),
-    shards: shard.of,
-  });
+    part: partSize(part, items.length, shape),
+  };
 }
 
+/** A hash of everything in a model that results depend on. */
+const modelHash = ({ files, input, preprocessing, labels }: Manifest): string =>
+  sha256(JSON.stringify({ files, input, preprocessing, labels }));
+
 function readerSettings(job: Job, { maxPixels }: Config, manifest: Manifest, { root }: Inputs): ReaderSettings {
-  if (operations[job.operation].reads === 'features') return { root, kind: 'features', shape: manifest.features.shape };
+  if (tasks[job.task].reads === 'features') return { root, kind: 'features', shape: manifest.features.shape };
   const { input, preprocessing } = manifest;
   return { root, kind: 'images', manifest: { input, preprocessing }, invert: job.invert, maxPixels };
 }
 
-function checkTopK({ topK, operation }: Job, { labels, name }: Manifest): void {
-  if (operation === 'classify' && topK > labels.length) {
+function checkTopK({ topK, task }: Job, { labels, name }: Manifest): void {
+  if (task === 'classify' && topK > labels.length) {
     throw new BatchError(`--top-k is ${topK}; model ${name} has ${labels.length} labels`);
   }
 }
 
-/** Results among the inputs would be inputs of the next run. */
+/** Results in the input folder would become inputs of the next run. */
 function checkFolders({ input, output }: Job): void {
   const way = relative(resolve(input), resolve(output));
   if (way !== '..' && !way.startsWith('../')) {
@@ -181,28 +209,6 @@ function checkFolders({ input, output }: Job): void {
       `the output folder ${output} lies in the input ${input}; name one beside it, such as ${join(input, '..', 'out')}`,
     );
   }
-}
-
-function summaryOf(
-  { operation, shard }: Job,
-  { kept, missing }: Opened,
-  parts: readonly PartRecord[],
-  { seconds, secondsInAll, cpuSeconds }: Pick<Summary, 'seconds' | 'secondsInAll' | 'cpuSeconds'>,
-): Summary {
-  const computed = sizeOf(parts) - sizeOf(kept);
-  return {
-    operation,
-    shard: `${shard.index}/${shard.of}`,
-    outcome: parts.length === kept.length + missing.length ? 'finished' : 'interrupted',
-    inputs: sizeOf([...kept, ...missing]),
-    computed,
-    kept: sizeOf(kept),
-    bad: parts.reduce((sum, { from, to, rows }) => sum + to - from - rows, 0),
-    seconds: rounded(seconds),
-    secondsInAll: rounded(secondsInAll),
-    cpuSeconds: rounded(cpuSeconds),
-    imagesPerSecond: seconds > 0 ? rounded(computed / seconds) : 0,
-  };
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -2,11 +2,11 @@ import { sizeOf } from '../../export/graph/tensor.js';
 import { isNpy, locateNpy, NPY_BEGINNING } from '../tensor/npy.js';
 import { readTensor } from '../tensor/read.js';
 import { locateFeatures, SAFETENSORS_BEGINNING } from '../tensor/safetensors.js';
-import { type OpenFile, openFile } from './files.js';
+import { floats, type OpenFile, openFile } from './files.js';
 
-/** A file of features, of which rows are read one by one, however large it is. */
+/** An open file of features. Rows are read one by one, so the file may be larger than memory. */
 export interface Table {
-  /** The number of rows, and the shape of each. */
+  /** The number of rows, and the shape of a row. */
   readonly dims: readonly number[];
   row(index: number): Float32Array;
   close(): void;
@@ -28,7 +28,7 @@ export function openTable(path: string): Table {
   }
 }
 
-/** Where rows lie; undefined where they do not lie one after the other as numbers. */
+/** The shape of the array and the position of its first byte; undefined when rows are not contiguous float32 numbers. */
 function locate(beginning: Uint8Array, size: number): { dims: readonly number[]; start: number } | undefined {
   if (isNpy(beginning)) {
     const { fortran, shape, end } = locateNpy(beginning, size);
@@ -47,8 +47,6 @@ function onDisk(file: OpenFile, dims: readonly number[], start: number): Table {
     close: file.close,
   };
 }
-
-const floats = (bytes: Uint8Array): Float32Array => new Float32Array(new Uint8Array(bytes).buffer);
 
 function inMemory(file: OpenFile): Table {
   const { dims, data } = readTensor(file.read(0, file.size));

@@ -1,18 +1,25 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Test } from 'tap';
-import type { Summary } from '../../src/jobs/run.js';
-import { cli } from './cli.js';
+import t, { type Test } from 'tap';
+import { seeded } from '../../export/data/random.js';
+import { createModel } from '../../export/model/create.js';
+import { networkParameters } from '../../export/model/graphs.js';
+import { irevnet } from '../../export/networks/irevnet.js';
+import { readConfig, type Setting } from '../../src/common/config.js';
+import { type MergeSummary, merge } from '../../src/jobs/merge.js';
+import { type Job, runShard, type Summary, type Watcher } from '../../src/jobs/run.js';
+import { randomParameters } from './graph.js';
 import { pngOf } from './images.js';
-import { someImages } from './networks.js';
+import { small, someImages } from './networks.js';
 
 const images = await someImages('test');
 
-export const COUNT = 100;
+export const COUNT = 40;
 export const imageName = (i: number): string => `${String(i).padStart(3, '0')}.png`;
 export const pixelsOf = (i: number): Buffer => Buffer.from(images.pixels.subarray(i * 784, (i + 1) * 784));
 
-/** A folder with the first test images of Fashion-MNIST, as 000.png and so on, and a place for results beside it. */
+/** A folder with the first test images of Fashion-MNIST, as 000.png and so on, and an output folder beside it. */
 export async function places(t: Test, count = COUNT) {
   const folder = t.testdir({ images: {} });
   const input = join(folder, 'images');
@@ -20,13 +27,40 @@ export async function places(t: Test, count = COUNT) {
   return { folder, input, output: join(folder, 'out') };
 }
 
-/** Runs `irevnet batch` and reads what it prints. */
-export async function batch(
-  ...args: readonly string[]
-): Promise<{ code: number | null; stderr: string; summary: Summary }> {
-  const { code, stdout, stderr } = await cli('batch', ...args, '--json');
-  return { code, stderr, summary: stdout === '' ? ({} as Summary) : JSON.parse(stdout) };
+/** A folder with a small model, which loads much faster than the shipped one and has features of the same shape. */
+export const models = await mkdtemp(join(tmpdir(), 'irevnet-models-'));
+t.teardown(() => rm(models, { recursive: true }));
+await createModel(join(models, 'small'), {
+  description: 'a small model of random weights',
+  architecture: 'irevnet',
+  config: small,
+  weights: randomParameters(networkParameters(irevnet(small)), seeded(6)),
+  labels: Array.from({ length: 10 }, (_, i) => `class ${i}`),
+  preprocessing: { fit: 'contain', polarity: 'any' },
+  training: null,
+});
+
+interface Options {
+  readonly settings?: Partial<Record<Setting, string>>;
+  readonly signal?: AbortSignal;
+  readonly watcher?: Watcher;
 }
+
+/** Runs a shard of a job, by default the only one, with one worker and the small model. */
+export const run = (
+  job: Pick<Job, 'task' | 'input' | 'output'> & Partial<Job>,
+  { settings = {}, signal = new AbortController().signal, watcher = silent }: Options = {},
+): Promise<Summary> =>
+  runShard(
+    { shard: { index: 0, of: 1 }, invert: 'auto', topK: 1, readers: 1, ...job },
+    readConfig({ workers: '1', threads: '1', models, model: 'small', ...settings }, {}),
+    signal,
+    watcher,
+  );
+
+const silent: Watcher = { begin: () => undefined, step: () => undefined };
+
+export const mergeIn = (output: string): Promise<MergeSummary> => merge(output, () => undefined);
 
 /** Every file of a folder and those below it, by its path. */
 export async function filesIn(folder: string): Promise<Record<string, Buffer>> {

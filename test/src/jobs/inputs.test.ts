@@ -2,23 +2,25 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { readTensor } from '../../../src/tensor/read.js';
-import { batch, filesIn, imageName, linesOf, pixelsOf, places } from '../../helpers/batch.js';
+import { filesIn, imageName, linesOf, mergeIn, pixelsOf, places, run } from '../../helpers/batch.js';
 import { greyPixels } from '../../helpers/images.js';
 
-t.test('bad images are recorded and left out; the exit code follows the policy', async (t) => {
-  const { input, output } = await places(t, 6);
-  const whole = await readFile(join(input, imageName(1)));
+t.test('bad images are recorded in the index and have no row', async (t) => {
+  const { folder, input, output } = await places(t, 6);
+  const png = await readFile(join(input, imageName(1)));
   await writeFile(join(input, imageName(1)), '');
-  await writeFile(join(input, imageName(3)), whole.subarray(0, 200));
+  await writeFile(join(input, imageName(3)), png.subarray(0, 200));
   await symlink('nowhere', join(input, '0031.png'));
   await mkdir(join(input, 'below', '.hidden'), { recursive: true });
   await writeFile(join(input, 'below', 'text.JPG'), 'no image at all');
-  await writeFile(join(input, 'below', '.hidden', 'a.png'), whole);
+  await writeFile(join(input, 'below', '.hidden', 'a.png'), png);
   await writeFile(join(input, 'notes.txt'), 'no image either');
-  const args = ['encode', '--input', input, '--output', output, '--max-batch', '3'];
-  t.match(await batch(...args), { code: 28, summary: { outcome: 'finished', inputs: 8, bad: 4 } });
-  t.match(await batch(...args, '--max-errors', '4'), { code: 0, summary: { computed: 0, bad: 4 } });
-  t.match(await batch('merge', output, '--max-errors', '3'), { code: 28, summary: { rows: 4, bad: 4 } });
+  const job = { task: 'encode', input, output, part: 8 } as const;
+  t.match(await run(job, { settings: { maxBatch: '3' } }), { outcome: 'finished', inputs: 8, computed: 8, bad: 4 });
+  t.match(await run(job), { computed: 0, kept: 8, bad: 4 });
+  const errors = { 'body-empty': 1, 'file-unreadable': 1, 'image-truncated': 1, 'not-an-image': 1 };
+  t.match(await mergeIn(output), { inputs: 8, rows: 4, bad: 4, errors });
+  t.match(JSON.parse(await readFile(join(output, 'merged', 'summary.json'), 'utf8')), { rows: 4, bad: 4, errors });
   t.match(await linesOf(join(output, 'merged', 'index.jsonl')), [
     { id: '000.png', row: 0 },
     { id: '001.png', error: 'body-empty', detail: /empty/ },
@@ -29,46 +31,42 @@ t.test('bad images are recorded and left out; the exit code follows the policy',
     { id: '005.png', row: 3 },
     { id: 'below/text.JPG', error: 'not-an-image' },
   ]);
-  t.match(JSON.parse(await readFile(join(output, 'merged', 'summary.json'), 'utf8')), {
-    errors: { 'body-empty': 1, 'file-unreadable': 1, 'image-truncated': 1, 'not-an-image': 1 },
-  });
   const features = readTensor(await readFile(join(output, 'merged', 'features.safetensors')));
-  const alone = join(t.testdirName, 'alone');
-  await writeFile(join(t.testdirName, 'list.txt'), `images/${imageName(4)}\n\n`);
-  await batch('encode', '--input', join(t.testdirName, 'list.txt'), '--output', alone, '--format', 'npy');
-  await batch('merge', alone);
+  const [list, alone] = [join(folder, 'list.txt'), join(folder, 'alone')];
+  await writeFile(list, `images/${imageName(4)}\n\n`);
+  await run({ task: 'encode', input: list, output: alone, data: 'npy' });
+  await mergeIn(alone);
   const { data } = readTensor(await readFile(join(alone, 'merged', 'features.npy')));
-  t.same(features.data.slice(2 * 1024, 3 * 1024), data, 'rows are those of the images that are good');
+  t.same(features.data.slice(2 * 1024, 3 * 1024), data, 'row 2 has the features of 004.png');
 });
 
-t.test('encode and invert give every pixel back, from shards and from what was merged', async (t) => {
+t.test('encode and invert recover every pixel, before and after a merge', async (t) => {
   const { folder, input, output } = await places(t, 20);
   await writeFile(join(input, imageName(7)), 'bad');
-  const flags = ['--part', '6', '--max-errors', '1'];
-  for (const i of [0, 1]) await batch('encode', '--input', input, '--output', output, '--shard', `${i}/2`, ...flags);
-  const back = async (name: string, ...more: string[]) => {
+  for (const index of [0, 1]) await run({ task: 'encode', input, output, part: 6, shard: { index, of: 2 } });
+  const invert = async (name: string, more: Partial<Parameters<typeof run>[0]> = {}) => {
     const inverted = join(folder, name);
-    t.match(await batch('invert', '--input', output, '--output', inverted, ...more), { code: 0 });
-    t.match(await batch('merge', inverted), { code: 0, summary: { rows: 19 } });
+    await run({ task: 'invert', input: output, output: inverted, part: 8, ...more });
+    t.match(await mergeIn(inverted), { rows: 19, bad: 0 });
     return join(inverted, 'merged');
   };
-  const first = await back('first', '--part', '8');
+  const first = await invert('first');
   const index = await linesOf(join(first, 'index.jsonl'));
   t.equal(index.length, 19);
   for (const { id, file } of index) {
     t.same(await greyPixels(await readFile(join(first, `${file}`))), pixelsOf(Number.parseInt(`${id}`, 10)), `${id}`);
   }
   t.equal(index[8]!.file, 'images/000000/000000008.png');
-  await batch('merge', output, '--max-errors', '1');
-  t.same(await filesIn(join(await back('second'), 'images')), await filesIn(join(first, 'images')));
-  const third = await back('third', '--format', 'npy');
+  await mergeIn(output);
+  t.same(await filesIn(await invert('second')), await filesIn(first));
+  const third = await invert('third', { data: 'npy' });
   t.same(readTensor(await readFile(join(third, 'image.npy'))).dims, [19, 1, 28, 28]);
 });
 
 t.test('files of features are inverted row by row', async (t) => {
   const { folder, input, output } = await places(t, 3);
-  await batch('encode', '--input', input, '--output', output, '--format', 'npy');
-  await batch('merge', output);
+  await run({ task: 'encode', input, output, data: 'npy' });
+  await mergeIn(output);
   const features = join(folder, 'features');
   await mkdir(features);
   const three = await readFile(join(output, 'merged', 'features.npy'));
@@ -80,8 +78,8 @@ t.test('files of features are inverted row by row', async (t) => {
   await writeFile(join(features, 'd.npy'), three.subarray(0, 500));
   await writeFile(join(features, 'e.json'), JSON.stringify({ ...one, data: one.data.map(() => 3e38) }));
   const inverted = join(folder, 'inverted');
-  t.match(await batch('invert', '--input', features, '--output', inverted), { code: 28, summary: { bad: 3 } });
-  await batch('merge', inverted);
+  t.match(await run({ task: 'invert', input: features, output: inverted, part: 7 }), { inputs: 7, bad: 3 });
+  await mergeIn(inverted);
   const index = await linesOf(join(inverted, 'merged', 'index.jsonl'));
   t.match(index, [
     { id: 'a.json', error: 'features-shape' },
@@ -97,19 +95,19 @@ t.test('files of features are inverted row by row', async (t) => {
   t.same(await pixels(4), pixelsOf(1));
 });
 
-t.test('classify tells labels and counts them; a manifest gives names and order', async (t) => {
+t.test('classify records labels and counts them; a manifest gives names and order', async (t) => {
   const { folder, output } = await places(t, 5);
-  const manifest = join(folder, 'list.jsonl');
+  const input = join(folder, 'list.jsonl');
   const lines = [4, 0, 2].map((i) => JSON.stringify({ id: `image ${i}`, path: `images/${imageName(i)}` }));
-  await writeFile(manifest, `${lines.join('\n')}\n`);
-  t.match(await batch('classify', '--input', manifest, '--output', output, '--top-k', '2'), { code: 0 });
-  t.match(await batch('merge', output), { code: 0 });
+  await writeFile(input, `${lines.join('\n')}\n`);
+  await run({ task: 'classify', input, output, topK: 2 });
+  const { labels } = await mergeIn(output);
   const index = await linesOf(join(output, 'merged', 'index.jsonl'));
   t.match(index[0], { id: 'image 4', path: `images/${imageName(4)}`, row: 0 });
   const top = index.map((line) => line.top as { label: string; probability: number }[]);
   t.ok(top.every(([first, second]) => first!.probability >= second!.probability));
-  const { labels } = JSON.parse(await readFile(join(output, 'merged', 'summary.json'), 'utf8'));
   for (const label of new Set(top.map(([first]) => first!.label)))
     t.equal(labels[label], top.filter(([first]) => first!.label === label).length);
-  t.equal((await readFile(join(output, 'merged', 'logits.safetensors'))).length % 8, 0);
+  t.same(readTensor(await readFile(join(output, 'merged', 'logits.safetensors'))).dims, [3, 10]);
+  t.notOk((await filesIn(join(output, 'merged')))['moments.safetensors'], 'logits have no moments');
 });

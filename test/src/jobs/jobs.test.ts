@@ -1,96 +1,100 @@
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { readTensor } from '../../../src/tensor/read.js';
-import { batch, COUNT, filesIn, imageName, linesOf, places } from '../../helpers/batch.js';
-import { finished, startCli } from '../../helpers/cli.js';
+import { COUNT, filesIn, imageName, linesOf, mergeIn, places, run } from '../../helpers/batch.js';
 
-t.test('any number of shards, of parts and of batches gives the same bytes', async (t) => {
+const partsIn = async (output: string) => (await readdir(join(output, 'parts'))).sort();
+const timesOf = (output: string, parts: readonly string[]) =>
+  Promise.all(parts.map(async (part) => (await stat(join(output, 'parts', part))).mtimeMs));
+
+t.test('the merged bytes do not depend on shards, their order, parts, batches, aborts and damage', async (t) => {
   const { folder, input } = await places(t);
-  const [one, three] = [join(folder, 'one'), join(folder, 'three')];
-  const whole = await batch('encode', '--input', input, '--output', one);
-  t.match(whole, { code: 0, summary: { shard: '0/1', inputs: COUNT, computed: COUNT, kept: 0, bad: 0 } });
-  const flags = ['--part', '9', '--max-batch', '4', '--workers', '1', '--readers', '2'];
-  const shards = await Promise.all(
-    [2, 0, 1].map((i) => batch('encode', '--input', input, '--output', three, '--shard', `${i}/3`, ...flags)),
-  );
+  const task = 'encode';
+  const whole = join(folder, 'whole');
+  t.match(await run({ task, input, output: whole }), {
+    ...{ operation: 'encode', shard: '0/1', outcome: 'finished' },
+    ...{ inputs: COUNT, computed: COUNT, kept: 0, bad: 0 },
+  });
+  t.match(await mergeIn(whole), { inputs: COUNT, rows: COUNT, bad: 0, errors: {} });
+  const expected = await filesIn(join(whole, 'merged'));
+  t.same(Object.keys(expected), ['features.safetensors', 'index.jsonl', 'moments.safetensors', 'summary.json']);
+  t.same(readTensor(expected['features.safetensors']!).dims, [COUNT, 256, 2, 2]);
   t.same(
-    shards.map(({ code, summary }) => [code, summary.inputs]),
-    [
-      [0, 34],
-      [0, 33],
-      [0, 33],
-    ],
-  );
-  for (const output of [one, three]) t.match(await batch('merge', output), { code: 0, summary: { rows: COUNT } });
-  const [a, b] = [await filesIn(join(one, 'merged')), await filesIn(join(three, 'merged'))];
-  t.same(Object.keys(a), ['features.safetensors', 'index.jsonl', 'moments.safetensors', 'summary.json']);
-  t.same(b, a);
-  t.same(readTensor(a['features.safetensors']!).dims, [COUNT, 256, 2, 2]);
-  t.same(
-    await linesOf(join(one, 'merged', 'index.jsonl')),
+    await linesOf(join(whole, 'merged', 'index.jsonl')),
     Array.from({ length: COUNT }, (_, i) => ({ id: imageName(i), row: i })),
   );
-  t.equal((await batch('merge', three)).code, 0);
-  t.same(await filesIn(join(three, 'merged')), a, 'merging again changes nothing');
-  t.same((await readdir(three)).sort(), ['merged', 'shards']);
-});
 
-/** Starts an encoding of parts of four images, and waits until two are there. */
-async function begun(input: string, output: string) {
-  const args = ['encode', '--input', input, '--output', output, '--part', '4', '--max-batch', '2', '--workers', '1'];
-  const child = startCli(['batch', ...args]);
-  const ended = finished(child);
-  const shard = join(output, 'shards', '0-of-1');
-  while (!existsSync(join(shard, 'part-00001')) && child.exitCode === null) await sleep(2);
-  return { args, child, ended, shard };
-}
+  await t.test('three shards in any order, at the same time', async (t) => {
+    const output = join(folder, 'three');
+    const settings = { maxBatch: '4' };
+    const shards = [2, 0, 1].map((index) =>
+      run({ task, input, output, part: 9, shard: { index, of: 3 } }, { settings }),
+    );
+    t.same(
+      (await Promise.all(shards)).map(({ inputs, computed }) => [inputs, computed]),
+      [
+        [13, 13],
+        [9, 9],
+        [18, 18],
+      ],
+    );
+    await mergeIn(output);
+    t.same(await filesIn(join(output, 'merged')), expected);
+    await mergeIn(output);
+    t.same(await filesIn(join(output, 'merged')), expected, 'another merge changes nothing');
+    t.same((await readdir(output)).sort(), ['merged', 'parts', 'plan.json']);
+  });
 
-const partsIn = async (shard: string) => (await readdir(shard)).filter((name) => /^part-\d{5}$/.test(name));
-const timesOf = (shard: string, parts: readonly string[]) =>
-  Promise.all(parts.map(async (part) => (await stat(join(shard, part))).mtimeMs));
+  await t.test('more shards than parts: some are empty and finish at once', async (t) => {
+    const output = join(folder, 'many');
+    const shards = [];
+    for (let index = 0; index < 5; index++)
+      shards.push(await run({ task, input, output, part: 16, shard: { index, of: 5 } }));
+    t.same(
+      shards.map(({ outcome, inputs, computed }) => [outcome, inputs, computed]),
+      [0, 16, 0, 16, 8].map((inputs) => ['finished', inputs, inputs]),
+    );
+    await mergeIn(output);
+    t.same(await filesIn(join(output, 'merged')), expected);
+  });
 
-t.test('after SIGKILL only what is missing is done, and the result is the same', async (t) => {
-  const { folder, input, output } = await places(t);
-  const { args, child, shard } = await begun(input, output);
-  child.kill('SIGKILL');
-  await once(child, 'close');
-  const kept = await partsIn(shard);
-  t.ok(kept.length >= 2 && kept.length < COUNT / 4, `${kept.length} parts were there`);
-  t.notOk(existsSync(join(shard, 'shard.json')));
-  const times = await timesOf(shard, kept);
-  // One that a run was writing, and one whose bytes were lost.
-  await mkdir(join(shard, 'part-00020.0123456789ab.tmp'));
-  await writeFile(join(shard, kept[1]!, 'features.safetensors'), 'x');
-  t.match(await batch('merge', output), { code: 1, stderr: /shard 0 of 1 is not finished, \d+ of its 25 parts/ });
-  const again = await batch(...args);
-  t.match(again, { code: 0, summary: { kept: 4 * (kept.length - 1), computed: COUNT - 4 * (kept.length - 1) } });
-  const others = kept.filter((_, i) => i !== 1);
-  t.same(
-    await timesOf(shard, others),
-    times.filter((_, i) => i !== 1),
-    'whole parts are not touched',
-  );
-  t.notOk((await readdir(shard)).some((name) => /\.(tmp|old)$/.test(name)));
-  const whole = join(folder, 'whole');
-  await batch('encode', '--input', input, '--output', whole);
-  for (const folder of [output, whole]) t.equal((await batch('merge', folder)).code, 0);
-  t.same(await filesIn(join(output, 'merged')), await filesIn(join(whole, 'merged')));
-  const files = await timesOf(shard, await readdir(shard));
-  t.match(await batch(...args), { code: 0, summary: { kept: COUNT, computed: 0 } });
-  t.same(await timesOf(shard, await readdir(shard)), files, 'nothing is written when nothing is missing');
-});
+  await t.test('an aborted run keeps complete parts; the next computes what is missing or damaged', async (t) => {
+    const output = join(folder, 'aborted');
+    const job = { task, input, output, part: 4 } as const;
+    const settings = { maxBatch: '2' };
+    const stop = new AbortController();
+    const watcher = { begin: () => undefined, step: () => stop.abort() };
+    const first = await run(job, { settings, signal: stop.signal, watcher });
+    const kept = await partsIn(output);
+    t.match(first, { outcome: 'interrupted', inputs: COUNT, computed: 4 * kept.length });
+    t.ok(kept.length > 0 && kept.length < COUNT / 4);
+    await t.rejects(mergeIn(output), /^\d+ of 10 parts of .* are missing, the first with inputs \d+ to \d+;/);
+    t.notOk((await readdir(output)).includes('merged'));
+    // The remains of a killed run, and a part whose file lost its end.
+    await mkdir(join(output, 'parts', '00008.0123456789ab.tmp'));
+    await writeFile(join(output, 'parts', kept[0]!, 'features.safetensors'), 'x');
+    const times = await timesOf(output, kept.slice(1));
+    const done = 4 * (kept.length - 1);
+    t.match(await run(job, { settings }), { outcome: 'finished', kept: done, computed: COUNT - done });
+    t.same(await timesOf(output, kept.slice(1)), times, 'complete parts are not touched');
+    t.same(
+      await partsIn(output),
+      Array.from({ length: 10 }, (_, k) => `0000${k}`),
+    );
+    const all = await timesOf(output, await partsIn(output));
+    t.match(await run(job, { settings }), { outcome: 'finished', kept: COUNT, computed: 0, seconds: 0 });
+    t.same(await timesOf(output, await partsIn(output)), all, 'nothing is written when nothing is missing');
+    await mergeIn(output);
+    t.same(await filesIn(join(output, 'merged')), expected);
+  });
 
-t.test('a signal ends it with whole parts', async (t) => {
-  const { input, output } = await places(t, 200);
-  const { args, child, ended, shard } = await begun(input, output);
-  child.kill('SIGTERM');
-  t.match(await ended, { code: 130, stdout: /^encode 0\/1 interrupted: \d+ of 200 inputs/, stderr: /stopping/ });
-  const names = await readdir(shard);
-  t.notOk(names.some((name) => name.endsWith('.tmp')) || names.includes('shard.json'));
-  const kept = 4 * (await partsIn(shard)).length;
-  t.match(await batch(...args), { code: 0, summary: { outcome: 'finished', kept, computed: 200 - kept } });
+  await t.test('shards of different numbers continue each other', async (t) => {
+    const output = join(folder, 'mixed');
+    t.match(await run({ task, input, output, part: 8, shard: { index: 1, of: 2 } }), { computed: 24 });
+    t.match(await run({ task, input, output, part: 8, shard: { index: 2, of: 3 } }), { kept: 16, computed: 0 });
+    t.match(await run({ task, input, output, part: 8 }), { kept: 24, computed: 16 });
+    await mergeIn(output);
+    t.same(await filesIn(join(output, 'merged')), expected);
+  });
 });

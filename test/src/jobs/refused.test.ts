@@ -1,46 +1,62 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { batch, places } from '../../helpers/batch.js';
+import { mergeIn, places, run } from '../../helpers/batch.js';
 
-t.test('what cannot be done is refused with what to do', async (t) => {
+t.test('a job that cannot be run or merged is refused with a message that says what to do', async (t) => {
   const { folder, input, output } = await places(t, 4);
-  const encode = (...args: string[]) => batch('encode', '--input', input, '--output', output, ...args);
-  await mkdir(join(folder, 'empty'));
-  await writeFile(join(folder, 'bad.jsonl'), '{"id": 1}\n');
-  await encode('--shard', '1/2');
-  const refused: [number, RegExp, Promise<{ code: number | null; stderr: string }>][] = [
-    [2, /expected i\/n with i from 0 to n - 1/, encode('--shard', '2/2')],
-    [2, /--part/, encode('--part', '0')],
-    [1, /cannot be read \(ENOENT\)/, batch('encode', '--input', join(folder, 'no'), '--output', output)],
-    [1, /has no files ending in .jpg/, batch('encode', '--input', join(folder, 'empty'), '--output', output)],
-    [1, /line 1 of .*expected/, batch('encode', '--input', join(folder, 'bad.jsonl'), '--output', output)],
-    [1, /lies in the input/, batch('encode', '--input', input, '--output', join(input, 'out'))],
-    [1, /shards of 2; give --shard i\/2/, encode('--shard', '0/3')],
-    [1, /format: "safetensors" there, "npy" here/, encode('--shard', '0/2', '--format', 'npy')],
-    [1, /options: .*"auto".* there, .*"yes".* here/, encode('--shard', '1/2', '--invert', 'yes')],
-    [1, /--top-k is 11; .* 10 labels/, batch('classify', '--input', input, '--output', output, '--top-k', '11')],
-    [1, /at most \d+ inputs fit/, encode('--shard', '0/2', '--part', '99999999')],
-    [20, /no model "nope"/, encode('--model', 'nope')],
-    [22, /cannot be made a folder/, batch('encode', '--input', input, '--output', join(folder, 'bad.jsonl', 'x'))],
-    [1, /holds no shards/, batch('merge', join(folder, 'empty'))],
-    [1, /shard 0 of 2 is missing: run it with --shard 0\/2/, batch('merge', output)],
-    [1, /shard 0 of 2 is missing/, batch('invert', '--input', output, '--output', join(folder, 'inverted'))],
+  const job = { task: 'encode', input, output } as const;
+  const [empty, file, old] = [join(folder, 'empty'), join(folder, 'bad.jsonl'), join(folder, 'old')];
+  await mkdir(empty);
+  await writeFile(file, '{"id": 1}\n');
+  await mkdir(join(old, 'shards', '0-of-1'), { recursive: true });
+  await run({ ...job, shard: { index: 1, of: 2 } });
+  const refused: [RegExp, () => Promise<unknown>][] = [
+    [/cannot be read \(ENOENT\)/, () => run({ ...job, input: join(folder, 'no') })],
+    [/has no files ending in .jpg/, () => run({ ...job, input: empty })],
+    [/line 1 of .*expected/, () => run({ ...job, input: file })],
+    [/lies in the input/, () => run({ ...job, output: join(input, 'out') })],
+    [/format: "safetensors" there, "npy" here/, () => run({ ...job, data: 'npy' })],
+    [/operation: "encode" there, "classify" here/, () => run({ ...job, task: 'classify' })],
+    [/options: .*"auto".* there, .*"yes".* here/, () => run({ ...job, invert: 'yes' })],
+    [/inputs in a part: 1 there, 2 here/, () => run({ ...job, part: 2 })],
+    [/--top-k is 11; .* 10 labels/, () => run({ ...job, task: 'classify', topK: 11 })],
+    [/at most \d+ inputs fit/, () => run({ ...job, part: 99_999_999 })],
+    [/no model "nope"/, () => run(job, { settings: { model: 'nope' } })],
+    [/cannot be made a folder/, () => run({ ...job, output: join(file, 'x') })],
+    [/old holds a job of another version .*plan.json of format 3/, () => run({ ...job, output: old })],
+    [/old holds a job of another version/, () => mergeIn(old)],
+    [/holds no job/, () => mergeIn(empty)],
+    [/2 of 4 parts .* are missing, the first with inputs 0 to 0; run the shards/, () => mergeIn(output)],
+    [/2 of 4 parts .* are missing/, () => run({ task: 'invert', input: output, output: join(folder, 'inverted') })],
   ];
-  for (const [code, message, ended] of refused) t.match(await ended, { code, stderr: message }, `${message}`);
+  for (const [message, attempt] of refused) await t.rejects(attempt(), { message }, `${message}`);
   await writeFile(join(input, 'more.png'), '');
-  t.match(await encode('--shard', '0/2'), { code: 1, stderr: /number of inputs: 4 there, 5 here/ });
+  await t.rejects(run(job), { message: /number of inputs: 4 there, 5 here/ });
+  await rm(join(input, 'more.png'));
+  await run(job);
+  const inverted = join(folder, 'inverted');
+  await run({ task: 'invert', input: output, output: inverted });
+  await t.rejects(run({ task: 'invert', input: inverted, output: join(folder, 'x') }), {
+    message: /holds the output of batch invert; expected features/,
+  });
+  const plan = JSON.parse(await readFile(join(output, 'plan.json'), 'utf8'));
+  await writeFile(join(output, 'plan.json'), JSON.stringify({ ...plan, format: 2 }));
+  await t.rejects(run(job), { message: /another version/ });
 });
 
-t.test('a damaged part is not merged', async (t) => {
+t.test('a damaged part is not merged, and the next run computes it again', async (t) => {
   const { input, output } = await places(t, 4);
-  await batch('encode', '--input', input, '--output', output);
-  const part = join(output, 'shards', '0-of-1', 'part-00000', 'features.safetensors');
-  const bytes = await readFile(part);
-  bytes[bytes.length - 1]! ^= 1;
-  await writeFile(part, bytes);
-  t.match(await batch('merge', output), { code: 1, stderr: /part-00000 is damaged; .*--shard 0\/1/ });
-  t.same(await readdir(output), ['shards'], 'nothing half-merged is left');
-  t.match(await batch('encode', '--input', input, '--output', output), { code: 0, summary: { computed: 4 } });
-  t.equal((await batch('merge', output)).code, 0);
+  const job = { task: 'encode', input, output, part: 2 } as const;
+  await run(job);
+  for (const name of ['features.safetensors', 'index.jsonl']) {
+    const path = join(output, 'parts', '00001', name);
+    const bytes = await readFile(path);
+    bytes[bytes.length - 2]! ^= 1;
+    await writeFile(path, bytes);
+    await t.rejects(mergeIn(output), { message: /parts.00001 is damaged; run the shards/ });
+    t.same((await readdir(output)).sort(), ['parts', 'plan.json'], 'no partial result is left');
+    t.match(await run(job), { kept: 2, computed: 2 });
+  }
+  t.match(await mergeIn(output), { rows: 4 });
 });

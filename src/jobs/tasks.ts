@@ -6,57 +6,52 @@ import { toPng } from '../images/encode.js';
 import { topOf } from '../operations/classify.js';
 import { BatchError } from './errors.js';
 import { type Bad, type Facts, isBad } from './index-lines.js';
-import type { Kind } from './inputs.js';
-import type { MomentsBuilder } from './moments.js';
-import type { DataFormat, OperationName } from './plan.js';
+import type { DataFormat, InputKind, TaskName } from './plan.js';
 
-/** What a batch of inputs gives. */
+/** The results of a batch of inputs. */
 export interface Computed {
-  /** An outcome a row of the input. */
+  /** One outcome for each input. */
   readonly outcomes: readonly (Bad | Facts)[];
-  /** The data of those that are not bad: rows of an array in any number of pieces, or files. */
+  /** The data of the inputs that are not bad: rows of an array in any number of pieces, or one file for each input. */
   readonly pieces: readonly Uint8Array[];
 }
 
-export interface OperationContext {
+export interface TaskContext {
   readonly engine: Engine;
   readonly manifest: Manifest;
   readonly data: DataFormat;
   readonly topK: number;
-  /** Of the shard; takes in what is encoded. */
-  readonly moments: MomentsBuilder | undefined;
 }
 
-/** What `irevnet batch` can do. Adding an operation is an entry here, and its name in plan.ts. */
-interface Operation {
-  readonly reads: Kind;
-  /** What the array of its results is called. */
+/** What `irevnet batch` can compute. A new task is an entry in `tasks` below, and its name in plan.ts. */
+interface Task {
+  readonly reads: InputKind;
+  /** The name of the array of results. */
   readonly array: string;
-  /** Formats of its results; the first is the default. */
+  /** Formats of the results; the first is the default. */
   readonly formats: readonly DataFormat[];
-  /** Whether the results are features, of which moments are taken. */
+  /** Whether the merged result has the mean and the covariance of the rows. */
   readonly moments: boolean;
-  /** The shape of what an input gives. */
+  /** The shape of the result of one input. @throws BatchError when the model cannot do the task */
   row(manifest: Manifest): readonly number[];
-  run(input: Tensor, context: OperationContext): Promise<Computed>;
+  run(input: Tensor, context: TaskContext): Promise<Computed>;
 }
 
-const none = (input: Tensor): Facts[] => Array.from({ length: input.dims[0]! }, () => ({}));
+const noFacts = (input: Tensor): Facts[] => Array.from({ length: input.dims[0]! }, () => ({}));
 
-const encode: Operation = {
+const encode: Task = {
   reads: 'images',
   array: 'features',
   formats: ['safetensors', 'npy'],
   moments: true,
   row: ({ features }) => features.shape,
-  async run(input, { engine, manifest, moments }) {
+  async run(input, { engine, manifest }) {
     const { features } = await engine.run({ model: manifest.name, graph: 'forward', input, outputs: ['features'] });
-    await moments?.add(features.data);
-    return { outcomes: none(input), pieces: [bytesOf(features)] };
+    return { outcomes: noFacts(input), pieces: [bytesOf(features)] };
   },
 };
 
-const classify: Operation = {
+const classify: Task = {
   reads: 'images',
   array: 'logits',
   formats: ['safetensors', 'npy'],
@@ -64,12 +59,12 @@ const classify: Operation = {
   row: ({ labels }) => [labels.length],
   async run(input, { engine, manifest: { name, labels }, topK }) {
     const { logits } = await engine.run({ model: name, graph: 'forward', input, outputs: ['logits'] });
-    const outcomes = none(input).map((_, i) => ({ top: topOf(rows(logits, i, i + 1).data, labels, topK) }));
+    const outcomes = noFacts(input).map((_, i) => ({ top: topOf(rows(logits, i, i + 1).data, labels, topK) }));
     return { outcomes, pieces: [bytesOf(logits)] };
   },
 };
 
-const invert: Operation = {
+const invert: Task = {
   reads: 'features',
   array: 'image',
   formats: ['png', 'safetensors', 'npy'],
@@ -81,7 +76,7 @@ const invert: Operation = {
   async run(input, { engine, manifest, data }) {
     const outputs = ['pixels', 'image'] as const;
     const { pixels, image } = await engine.run({ model: manifest.name, graph: 'inverse', input, outputs });
-    const outcomes = none(input).map((facts, i) =>
+    const outcomes = noFacts(input).map((facts, i) =>
       rows(image, i, i + 1).data.every(Number.isFinite) ? facts : OVERFLOW,
     );
     const good = outcomes.flatMap((outcome, i) => (isBad(outcome) ? [] : [i]));
@@ -95,4 +90,4 @@ const OVERFLOW: Bad = {
   detail: 'the inverse of these features is not finite: some of them are too large',
 };
 
-export const operations: Readonly<Record<OperationName, Operation>> = { encode, classify, invert };
+export const tasks: Readonly<Record<TaskName, Task>> = { encode, classify, invert };
