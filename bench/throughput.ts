@@ -155,9 +155,9 @@ async function gigaflopsOfProduct(worker: BenchWorker): Promise<number> {
 /** Multiply-adds for one image, in convolutions and the linear layer; the first axis of every result is the batch. */
 const multiplyAdds = ({ outputs }: Graph): number =>
   topological(Object.values(outputs))
-    .filter(({ op }) => op === 'conv' || op === 'gemm')
+    .filter(({ op }) => op.name === 'conv' || op.name === 'gemm')
     .reduce((sum, { op, inputs: [x, w], outputs: [y] }) => {
-      const perOutput = op === 'conv' ? w!.type.shape.slice(1) : x!.type.shape.slice(1);
+      const perOutput = op.name === 'conv' ? w!.type.shape.slice(1) : x!.type.shape.slice(1);
       return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
     }, 0);
 

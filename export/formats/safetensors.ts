@@ -1,11 +1,18 @@
 import type { Chunks } from '../files/write.js';
-import { bytesOf, type DType, sizeOf, type Tensor, type TypedArray, tensor } from '../graph/tensor.js';
+import { bytesOf, type DType, fromBytes, sizeOf, type Tensor } from '../graph/tensor.js';
 import { countJson, countMembers } from './json.js';
 
 /** The element types that are read and written, by the format's own names. */
-const types = { F32: 'float32', I64: 'int64', U8: 'uint8', BOOL: 'bool' } as const satisfies Record<string, DType>;
+const types = {
+  F32: 'float32',
+  I8: 'int8',
+  I32: 'int32',
+  I64: 'int64',
+  U8: 'uint8',
+  BOOL: 'bool',
+} as const satisfies Record<string, DType>;
 /** Bytes of an element. */
-export const widths = { F32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
+export const widths = { F32: 4, I8: 1, I32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
 type Code = keyof typeof types;
 
 /** What is wrong with a safetensors file. */
@@ -179,14 +186,8 @@ export function checkLayout(
   }
 }
 
-function readTensor({ dtype, dims, start, end }: Place<Code>, data: Uint8Array): Tensor {
-  const type = types[dtype];
-  return tensor(type, dims, view(type, new Uint8Array(data.subarray(start, end))));
-}
-
-function view(type: DType, bytes: Uint8Array): TypedArray {
-  if (type === 'float32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  return type === 'int64' ? new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8) : bytes;
-}
+/** The tensor's bytes are copied, so that they start where an element may start. */
+const readTensor = ({ dtype, dims, start, end }: Place<Code>, data: Uint8Array): Tensor =>
+  fromBytes(types[dtype], dims, new Uint8Array(data.subarray(start, end)));
 
 const isSizes = (v: unknown): v is number[] => Array.isArray(v) && v.every((n) => Number.isSafeInteger(n) && n >= 0);

@@ -20,11 +20,10 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { definition, type Graph, GraphError, type Node, type Parameter, topological, type Value } from './graph.js';
+import { type Graph, GraphError, type Node, type Parameter, topological, type Value } from './graph.js';
 import type { OnnxAttribute } from './op.js';
-import { elementTypes } from './ops/elementwise.js';
-import type { TensorType } from './shape.js';
-import { bytesOf, type Tensor } from './tensor.js';
+import { show, staticShape, type TensorType } from './shape.js';
+import { bytesOf, onnxType, type Tensor } from './tensor.js';
 
 /** ONNX operator set and file format that graphs are written in. */
 const OPSET = 20n;
@@ -38,7 +37,7 @@ export type Placement =
 /**
  * Writes a graph as an ONNX model. The same graph and placements give the same bytes.
  * @param placement where each parameter's data is
- * @throws GraphError when an input or parameter name is used twice
+ * @throws GraphError when an input or parameter name is used twice, or a parameter's data has another type or shape
  */
 export function emit(graph: Graph, placement: (p: Parameter) => Placement): Uint8Array<ArrayBuffer> {
   const writer = new Writer(graph, placement);
@@ -96,20 +95,20 @@ class Writer {
   }
 
   private node(node: Node, index: number): void {
-    const form = definition(node.op).onnx(
+    const form = node.op.onnx(
       node.attrs,
       node.inputs.map((v) => v.type),
       node.outputs.map((v) => v.type),
     );
     const operands = form.operands?.map((i) => node.inputs[i]!) ?? node.inputs;
     node.outputs.forEach((v, i) => {
-      if (!this.names.has(v)) this.names.set(v, `${node.op}_${index}${node.outputs.length > 1 ? `_${i}` : ''}`);
+      if (!this.names.has(v)) this.names.set(v, `${node.op.name}_${index}${node.outputs.length > 1 ? `_${i}` : ''}`);
     });
     this.nodes.push(
       create(NodeProtoSchema, {
         opType: form.type,
         domain: form.domain ?? '',
-        name: `${node.op}_${index}`,
+        name: `${node.op.name}_${index}`,
         input: [...operands.map((v) => this.nameOf(v)), ...(form.constants ?? []).map((c) => this.constant(c))],
         output: node.outputs.map((v) => this.nameOf(v)),
         attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
@@ -123,16 +122,15 @@ class Writer {
 
   private leaf(value: Value): string {
     const { source } = value;
-    if (source.kind === 'node') throw new GraphError(`an output of ${source.node.op} is used before it is computed`);
+    if (source.kind === 'node')
+      throw new GraphError(`an output of ${source.node.op.name} is used before it is computed`);
     if (source.kind === 'constant') return this.constant(source.tensor);
     const other = this.taken.get(source.name);
     if (other !== undefined && other !== value) throw new GraphError(`two values are named ${source.name}`);
     this.taken.set(source.name, value);
     this.names.set(value, source.name);
     if (source.kind === 'parameter') {
-      this.initializers.push(
-        initializer(source.name, value.type.shape as number[], this.placement(value as Parameter)),
-      );
+      this.initializers.push(initializer(source.name, value.type, this.placement(value as Parameter)));
     } else if (!this.graph.inputs.includes(value)) {
       throw new GraphError(`input ${source.name} is used but not listed among the inputs of ${this.graph.name}`);
     }
@@ -146,15 +144,20 @@ class Writer {
     if (known !== undefined) return known;
     const name = `constant_${this.constants.size}`;
     this.constants.set(key, name);
-    this.initializers.push(initializer(name, value.dims, { kind: 'inline', tensor: value }));
+    const type = { dtype: value.type, shape: value.dims };
+    this.initializers.push(initializer(name, type, { kind: 'inline', tensor: value }));
     return name;
   }
 }
 
-function initializer(name: string, dims: readonly number[], placement: Placement): TensorProto {
-  const type = placement.kind === 'inline' ? placement.tensor.type : 'float32';
-  const base = { name, dims: dims.map(BigInt), dataType: elementTypes[type] };
+function initializer(name: string, { dtype, shape }: TensorType, placement: Placement): TensorProto {
+  const base = { name, dims: staticShape(shape).map(BigInt), dataType: onnxType(dtype) };
   if (placement.kind === 'inline') {
+    const [given, expected] = [
+      { dtype: placement.tensor.type, shape: placement.tensor.dims },
+      { dtype, shape },
+    ].map(show);
+    if (given !== expected) throw new GraphError(`${name} is ${expected}, but its data is ${given}`);
     return create(TensorProtoSchema, { ...base, rawData: new Uint8Array(bytesOf(placement.tensor)) });
   }
   const { location, offset, length } = placement;
@@ -182,7 +185,7 @@ function valueInfo(name: string, { dtype, shape }: TensorType): ValueInfoProto {
     }),
   );
   const tensorType = create(TypeProto_TensorSchema, {
-    elemType: elementTypes[dtype],
+    elemType: onnxType(dtype),
     shape: create(TensorShapeProtoSchema, { dim }),
   });
   return create(ValueInfoProtoSchema, {

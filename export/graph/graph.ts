@@ -1,47 +1,22 @@
-import { type OpAttrs, type OpDef, type OpName, ops } from './ops/index.js';
-import { type Shape, show, type TensorType } from './shape.js';
-import { type DType, type Tensor, tensor } from './tensor.js';
+import type { Node, OpDef, ParameterRole, Source, Value } from './op.js';
+import { type Shape, show, staticShape } from './shape.js';
+import { type DType, type Tensor, tensor, zeros } from './tensor.js';
 
-/** How a parameter starts, and whether training moves it ('statistic': a running mean or variance, it does not). */
-export interface ParameterRole {
-  readonly init: 'fan-in' | 'zeros' | 'ones';
-  readonly kind: 'trained' | 'statistic';
-}
-
-/** Where a value comes from. */
-export type Source =
-  | { readonly kind: 'input'; readonly name: string }
-  | { readonly kind: 'parameter'; readonly name: string; readonly role: ParameterRole }
-  | { readonly kind: 'constant'; readonly tensor: Tensor }
-  | { readonly kind: 'node'; readonly node: Node; readonly index: number };
-
-/** A tensor in a graph: its type is known as soon as it exists. */
-export interface Value {
-  readonly type: TensorType;
-  readonly source: Source;
-}
-
-/** One op applied to values. */
-export interface Node<K extends OpName = OpName> {
-  readonly op: K;
-  readonly attrs: OpAttrs[K];
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-}
+export type { Node, ParameterRole, Value } from './op.js';
 
 /** A parameter leaf, whose name and role are at hand. */
 export interface Parameter extends Value {
   readonly source: Extract<Source, { kind: 'parameter' }>;
 }
 
-/** A graph is its named outputs; nodes and leaves are found by walking back from them. */
+/** A graph is its named outputs. Nodes and leaves are found by walking back from them. */
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Value[];
   readonly outputs: Readonly<Record<string, Value>>;
 }
 
-/** An op was applied to inputs that it does not take; names the op, the inputs and their shapes. */
+/** An op was applied to inputs that it does not take. The message names the op, the inputs and their shapes. */
 export class GraphError extends Error {
   override readonly name = 'GraphError';
 }
@@ -52,9 +27,14 @@ export const input = (name: string, dtype: DType, shape: Shape): Value => ({
   source: { kind: 'input', name },
 });
 
-/** A float32 weight with a name, stored beside the graph. */
-export const parameter = (name: string, shape: readonly number[], role: ParameterRole): Parameter => ({
-  type: { dtype: 'float32', shape },
+/** A weight with a name, stored beside the graph. */
+export const parameter = (
+  name: string,
+  shape: readonly number[],
+  role: ParameterRole,
+  dtype: DType = 'float32',
+): Parameter => ({
+  type: { dtype, shape },
   source: { kind: 'parameter', name, role },
 });
 
@@ -66,32 +46,39 @@ export const constant = (value: Tensor): Value => ({
 /** A float32 scalar. */
 export const scalar = (value: number): Value => constant(tensor('float32', [], [value]));
 
-/** The definition of an op, its attributes' type forgotten: for code that knows no op by name. */
-export const definition = (op: OpName): OpDef<unknown> => ops()[op] as unknown as OpDef<unknown>;
+/** Float32 zeros of a value's shape, which must be static. */
+export const zerosLike = (value: Value): Value => constant(zeros(staticShape(value.type.shape)));
 
 /**
- * Applies an op: infers types and shapes at once, so that an error points at the offending line.
+ * Applies an op that may have several outputs. Types and shapes are inferred at once, so that an error points at the
+ * offending line.
  * @throws GraphError naming the op, its inputs and their shapes
  */
-export function bind<K extends OpName>(op: K, inputs: readonly Value[], attrs: OpAttrs[K]): Value[] {
+export function bind<A>(op: OpDef<A>, inputs: readonly Value[], attrs: A): Value[] {
   const types = inputs.map((v) => v.type);
   const outputs: Value[] = [];
-  const node: Node<K> = { op, attrs, inputs, outputs };
+  const node: Node<A> = { op: op as OpDef<unknown>, attrs, inputs, outputs };
   try {
-    const inferred = definition(op).infer(types, attrs);
+    const inferred = op.infer(types, attrs);
     inferred.forEach((type, index) => {
       outputs.push({ type, source: { kind: 'node', node, index } });
     });
   } catch (error) {
     const shapes = types.map(show).join(', ');
-    throw new GraphError(`${op}(${shapes}) with ${JSON.stringify(attrs)}: ${(error as Error).message}`);
+    throw new GraphError(`${op.name}(${shapes}) with ${JSON.stringify(attrs)}: ${(error as Error).message}`);
   }
   return outputs;
 }
 
 /** `bind` for the many ops with one output. */
-export const apply = <K extends OpName>(op: K, inputs: readonly Value[], attrs: OpAttrs[K]): Value =>
-  bind(op, inputs, attrs)[0]!;
+export const apply = <A>(op: OpDef<A>, inputs: readonly Value[], attrs: A): Value => bind(op, inputs, attrs)[0]!;
+
+/** Whether a node applies this op; if so, its attributes have the op's type. */
+export const isOp = <A>(node: Node, op: OpDef<A>): node is Node<A> => node.op === op;
+
+/** The node that computes a value, if it applies this op. */
+export const nodeOf = <A>({ source }: Value, op: OpDef<A>): Node<A> | undefined =>
+  source.kind === 'node' && isOp(source.node, op) ? source.node : undefined;
 
 /** Every node that the outputs need, each after the nodes it needs. The order depends on the graph alone. */
 export function topological(outputs: Iterable<Value>): Node[] {

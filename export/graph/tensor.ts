@@ -2,6 +2,8 @@
 export interface Arrays {
   float32: Float32Array;
   float64: Float64Array;
+  int8: Int8Array;
+  int32: Int32Array;
   int64: BigInt64Array;
   uint8: Uint8Array;
   bool: Uint8Array;
@@ -9,13 +11,22 @@ export interface Arrays {
 export type DType = keyof Arrays;
 export type TypedArray = Arrays[DType];
 
-const arrays = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
+/** The array that holds each element type, and ONNX's number for the type (TensorProto.DataType). */
+const elements = {
+  float32: { array: Float32Array, onnx: 1 },
+  float64: { array: Float64Array, onnx: 11 },
+  int8: { array: Int8Array, onnx: 3 },
+  int32: { array: Int32Array, onnx: 6 },
+  int64: { array: BigInt64Array, onnx: 7 },
+  uint8: { array: Uint8Array, onnx: 2 },
+  bool: { array: Uint8Array, onnx: 9 },
 } as const;
+
+/** ONNX's number for an element type. */
+export const onnxType = (type: DType): number => elements[type].onnx;
+
+/** Bytes of one element. */
+export const bytesPerElement = (type: DType): number => elements[type].array.BYTES_PER_ELEMENT;
 
 /** A dense, row-major tensor with data. */
 export interface Tensor<D extends DType = DType> {
@@ -23,6 +34,9 @@ export interface Tensor<D extends DType = DType> {
   readonly dims: readonly number[];
   readonly data: Arrays[D];
 }
+
+/** Tensors by parameter name. */
+export type NamedTensors<D extends DType = DType> = ReadonlyMap<string, Tensor<D>>;
 
 /** Number of elements of a shape; 1 for a scalar's []. */
 export const sizeOf = (dims: readonly number[]): number => dims.reduce((a, b) => a * b, 1);
@@ -33,7 +47,7 @@ export function tensor<D extends DType>(
   dims: readonly number[],
   data: Iterable<number> | TypedArray,
 ): Tensor<D> {
-  const array: TypedArray = data instanceof arrays[type] ? (data as TypedArray) : convert(type, data);
+  const array: TypedArray = data instanceof elements[type].array ? (data as TypedArray) : convert(type, data);
   if (array.length !== sizeOf(dims)) {
     throw new RangeError(`a ${type} tensor of shape [${dims}] holds ${sizeOf(dims)} elements, got ${array.length}`);
   }
@@ -42,11 +56,17 @@ export function tensor<D extends DType>(
 
 function convert(type: DType, data: Iterable<number> | TypedArray): TypedArray {
   if (type === 'int64') return BigInt64Array.from(data as Iterable<number>, (v) => BigInt(v));
-  return arrays[type].from(data as Iterable<number>);
+  return elements[type].array.from(data as Iterable<number>);
 }
 
 export const zeros = (dims: readonly number[]): Tensor<'float32'> =>
   tensor('float32', dims, new Float32Array(sizeOf(dims)));
+
+/** A tensor whose elements are the given bytes, little-endian, without a copy; they must start at a multiple of the element's size. */
+export function fromBytes<D extends DType>(type: D, dims: readonly number[], bytes: Uint8Array): Tensor<D> {
+  const array = elements[type].array as new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray;
+  return tensor(type, dims, new array(bytes.buffer, bytes.byteOffset, bytes.length / bytesPerElement(type)));
+}
 
 /** The raw little-endian bytes of a tensor, without a copy. */
 export const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

@@ -1,9 +1,14 @@
 import { apply, bind, type Node, topological, type Value } from '../graph/graph.js';
-import type { OpName } from '../graph/ops/index.js';
-import { concat, reshape, split, transpose } from '../graph/ops/movement.js';
+import type { OpDef } from '../graph/op.js';
+import { broadcasting, type ReduceOptions } from '../graph/ops/broadcast.js';
+import { convolutions } from '../graph/ops/conv.js';
+import { elementwise } from '../graph/ops/elementwise.js';
+import { concat, movement, reshape, split, transpose } from '../graph/ops/movement.js';
+import { reduce } from '../graph/ops/reduce.js';
 import type { StoredWeights } from '../graph/rewrite.js';
 import { staticShape } from '../graph/shape.js';
-import { convolutionAsProducts, type Four } from './convolution.js';
+import { convolutionAsProducts } from './convolution.js';
+import type { Four } from './layer.js';
 
 /**
  * Moves a graph of images [N, C, H, W] into the layout [H·W, C, N], the batch innermost. There ψ is nearly free and a
@@ -15,7 +20,7 @@ import { convolutionAsProducts, type Four } from './convolution.js';
 export function batchInnermost(outputs: readonly Value[], weights: StoredWeights): (v: Value) => Value {
   const layouts = new Layouts(weights);
   for (const node of topological(outputs)) {
-    const packed = rules[node.op]?.(node, layouts, weights);
+    const packed = rules.get(node.op)?.(node, layouts, weights);
     if (packed === undefined) {
       const results = bind(node.op, node.inputs.map(layouts.plain), node.attrs);
       node.outputs.forEach((y, i) => {
@@ -76,58 +81,56 @@ function unpack(v: Value, [n, c, h, w]: Four): Value {
 }
 
 /** A node in the packed layout, or undefined where the usual one serves better. */
-type Rule = (node: Node, layouts: Layouts, weights: StoredWeights) => readonly Value[] | undefined;
+type Rule<A = unknown> = (node: Node<A>, layouts: Layouts, weights: StoredWeights) => readonly Value[] | undefined;
+
+/** An op with its rule, which sees the op's own attributes. */
+const rule = <A>(op: OpDef<A>, apply: Rule<A>) => [op as OpDef<unknown>, apply as Rule] as const;
 
 /** Element by element, the layout does not matter as long as it is one: everything of rank 4 is packed. */
-const pointwise: Rule = (node, layouts) => {
-  if (!node.inputs.some(layouts.isPacked)) return undefined;
-  if (node.inputs.some((v) => v.type.shape.length !== 4 && v.type.shape.length !== 0)) return undefined;
-  const operands = node.inputs.map((v) => (v.type.shape.length === 4 ? layouts.packed(v) : layouts.plain(v)));
-  return [apply(node.op, operands, node.attrs)];
-};
+const pointwise = <A>(op: OpDef<A>) =>
+  rule(op, ({ inputs, attrs }, layouts) => {
+    if (!inputs.some(layouts.isPacked)) return undefined;
+    if (inputs.some((v) => v.type.shape.length !== 4 && v.type.shape.length !== 0)) return undefined;
+    const operands = inputs.map((v) => (v.type.shape.length === 4 ? layouts.packed(v) : layouts.plain(v)));
+    return [apply(op, operands, attrs)];
+  });
 
-const reduction: Rule = (node, layouts) => {
-  const { axes, keepdims } = (node as Node<'reduceMean'>).attrs;
-  const [x] = node.inputs;
-  const has = (axis: number) => axes.includes(axis);
-  if (!layouts.isPacked(x!) || !keepdims || has(2) !== has(3)) return undefined;
-  const packedAxes = [...(has(2) ? [0] : []), ...(has(1) ? [1] : []), ...(has(0) ? [2] : [])];
-  return [apply(node.op as 'reduceMean', [layouts.packed(x!)], { axes: packedAxes, keepdims })];
-};
+/** Height and width are one axis here, so they are reduced together or not at all. */
+const reduction = (op: OpDef<ReduceOptions>) =>
+  rule(op, ({ inputs: [x], attrs: { axes, keepdims } }, layouts) => {
+    const has = (axis: number) => axes.includes(axis);
+    if (!layouts.isPacked(x!) || !keepdims || has(2) !== has(3)) return undefined;
+    const packedAxes = [...(has(2) ? [0] : []), ...(has(1) ? [1] : []), ...(has(0) ? [2] : [])];
+    return [apply(op, [layouts.packed(x!)], { axes: packedAxes, keepdims })];
+  });
 
-const rules: Partial<Record<OpName, Rule>> = {
-  add: pointwise,
-  sub: pointwise,
-  mul: pointwise,
-  div: pointwise,
-  square: pointwise,
-  sqrt: pointwise,
-  reciprocal: pointwise,
-  relu: pointwise,
-  reduceMean: reduction,
-  reduceSum: reduction,
-  conv: (node, layouts, weights) => {
-    const { attrs, inputs, outputs } = node as Node<'conv'>;
+const { add, sub, mul, div, square, sqrt, reciprocal, relu } = elementwise;
+const rules = new Map<OpDef<unknown>, Rule>([
+  pointwise(add),
+  pointwise(sub),
+  pointwise(mul),
+  pointwise(div),
+  pointwise(square),
+  pointwise(sqrt),
+  pointwise(reciprocal),
+  pointwise(relu),
+  reduction(reduce.reduceMean),
+  reduction(broadcasting.reduceSum),
+  rule(convolutions.conv, ({ inputs: [x, w], outputs: [y], attrs }, layouts, weights) => {
     if (attrs.groups !== 1 || attrs.dilation !== 1) return undefined;
-    const [x, w] = inputs;
-    return [convolutionAsProducts(layouts.packed(x!), four(x!), four(outputs[0]!), attrs, w!, weights)];
-  },
-  concat: (node, layouts) => {
-    if ((node as Node<'concat'>).attrs.axis !== 1 || !node.inputs.some(layouts.isPacked)) return undefined;
-    return [concat(node.inputs.map(layouts.packed), 1)];
-  },
-  split: (node, layouts) => {
-    const { axis, sizes } = (node as Node<'split'>).attrs;
-    return axis === 1 && layouts.isPacked(node.inputs[0]!)
-      ? split(layouts.packed(node.inputs[0]!), 1, sizes)
-      : undefined;
-  },
+    return [convolutionAsProducts(layouts.packed(x!), four(x!), four(y!), attrs, w!, weights)];
+  }),
+  rule(movement.concat, ({ inputs, attrs }, layouts) =>
+    attrs.axis === 1 && inputs.some(layouts.isPacked) ? [concat(inputs.map(layouts.packed), 1)] : undefined,
+  ),
+  rule(movement.split, ({ inputs: [x], attrs: { axis, sizes } }, layouts) =>
+    axis === 1 && layouts.isPacked(x!) ? split(layouts.packed(x!), 1, sizes) : undefined,
+  ),
   // (row, column) of the block become the leading channel axes: one transposition of whole rows
-  spaceToDepth: (node, layouts) => {
-    const { block } = (node as Node<'spaceToDepth'>).attrs;
-    const [n, c, h, w] = four(node.outputs[0]!);
+  rule(movement.spaceToDepth, ({ inputs: [x], outputs: [y], attrs: { block } }, layouts) => {
+    const [n, c, h, w] = four(y!);
     const row = (c / block ** 2) * n;
-    const apart = reshape(layouts.packed(node.inputs[0]!), [h, block, w, block * row]);
+    const apart = reshape(layouts.packed(x!), [h, block, w, block * row]);
     return [reshape(transpose(apart, [0, 2, 1, 3]), [h * w, c, n])];
-  },
-};
+  }),
+]);

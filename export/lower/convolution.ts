@@ -1,17 +1,12 @@
 import { constant, type Value } from '../graph/graph.js';
+import { reduceSum } from '../graph/ops/broadcast.js';
+import { gatherOrZero } from '../graph/ops/gather.js';
 import { matmul } from '../graph/ops/matmul.js';
-import { gatherOrZero, reshape } from '../graph/ops/movement.js';
-import { reduceSum } from '../graph/ops/reduce.js';
+import { reshape } from '../graph/ops/movement.js';
 import type { StoredWeights } from '../graph/rewrite.js';
 import { tensor } from '../graph/tensor.js';
+import type { Four, Geometry, Layer } from './layer.js';
 import { fitsWinograd, winograd } from './winograd.js';
-
-export type Four = readonly [n: number, c: number, h: number, w: number];
-
-export interface Geometry {
-  readonly stride: number;
-  readonly padding: number;
-}
 
 /** Layers this thin gather more than they multiply: the gather goes where there are fewer channels. */
 const THIN = 8;
@@ -42,13 +37,6 @@ export function convolutionAsProducts(
   if (outer <= THIN) return multiplyThenFold(layer, weight([2, 3, 0, 1], [kernel ** 2 * outer, inner]));
   if (fitsWinograd(layer)) return winograd(x, from, outer, weight([2, 3, 0, 1], [9, outer * inner]));
   return unfoldThenMultiply(layer, weight([0, 2, 3, 1], [outer, kernel ** 2 * inner]));
-}
-
-export interface Layer extends Geometry {
-  readonly x: Value;
-  readonly from: Four;
-  readonly to: Four;
-  readonly kernel: number;
 }
 
 /** im2col by one gather of rows, then a product: w [O, K²·I]. */

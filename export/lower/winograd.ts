@@ -2,7 +2,7 @@ import { constant, type Value } from '../graph/graph.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/movement.js';
 import { tensor } from '../graph/tensor.js';
-import type { Four, Layer } from './convolution.js';
+import type { Four, Layer } from './layer.js';
 
 type Matrix = readonly (readonly number[])[];
 

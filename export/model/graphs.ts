@@ -3,9 +3,9 @@ import { type Graph, input, type Parameter, parametersOf } from '../graph/graph.
 import { abs } from '../graph/ops/elementwise.js';
 import { concat, reshape } from '../graph/ops/movement.js';
 import { reduceMax } from '../graph/ops/reduce.js';
+import type { NamedTensors } from '../graph/tensor.js';
 import { crop } from '../networks/layers/pixels.js';
-import type { Network } from '../networks/network.js';
-import type { NamedTensors } from '../train/packing.js';
+import { decode, encode, isInvertible, type Network } from '../networks/network.js';
 
 const pixelsOf = ({ input: { height, width, channels } }: Network) =>
   input('pixels', 'uint8', ['N', height, width, channels]);
@@ -14,15 +14,15 @@ const pixelsOf = ({ input: { height, width, channels } }: Network) =>
 export function forwardGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
   const x = network.pixels.forward(pixels);
-  const { features, logits } = network.encode(x);
+  const { features, logits } = encode(network, x);
   return { name: 'forward', inputs: [pixels], outputs: { features, logits, image: crop(x, network.input) } };
 }
 
 /** Φ⁻¹: features → pixels, image; undefined where there is none. */
 export function inverseGraph(network: Network): Graph | undefined {
-  if (!network.decode) return undefined;
+  if (!isInvertible(network)) return undefined;
   const features = input('features', 'float32', ['N', ...network.features]);
-  const x = network.decode(features);
+  const x = decode(network, features);
   const pixels = network.pixels.inverse(x);
   return { name: 'inverse', inputs: [features], outputs: { pixels, image: crop(x, network.input) } };
 }
@@ -30,7 +30,7 @@ export function inverseGraph(network: Network): Graph | undefined {
 /** The largest magnitude in the state before the first block and after each block: pixels → float32 [N, blocks + 1]. */
 export function magnitudeGraph(network: Network): Graph {
   const pixels = pixelsOf(network);
-  const peaks = network.encode(network.pixels.forward(pixels)).states.map((state) => {
+  const peaks = encode(network, network.pixels.forward(pixels)).states.map((state) => {
     const merged = state.map((stream) => reduceMax(abs(stream), [1, 2, 3], false));
     return reduceMax(
       concat(

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NamedTensors } from '../graph/tensor.js';
 import { buildNetwork, type Network, type Specification, withGrid } from '../networks/index.js';
 import { openSession } from '../runtime/session.js';
-import type { NamedTensors } from '../train/packing.js';
 import { readModelFolder } from './folder.js';
 import { emitInline, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
 import type { Manifest } from './manifest.js';

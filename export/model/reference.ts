@@ -1,8 +1,8 @@
 import { type Graph, input } from '../graph/graph.js';
-import type { Tensor } from '../graph/tensor.js';
+import type { NamedTensors, Tensor } from '../graph/tensor.js';
 import { buildNetwork, ConfigError, type Specification } from '../networks/index.js';
+import { decode, encode, isInvertible } from '../networks/network.js';
 import { openSession } from '../runtime/session.js';
-import type { NamedTensors } from '../train/packing.js';
 import { emitInline } from './graphs.js';
 import { relativeError } from './measure.js';
 
@@ -35,10 +35,10 @@ export async function compareWithReference(
   const given = config.input as object;
   const network = buildNetwork({ architecture, config: { ...config, input: { ...given, height, width, padding: 0 } } });
   const x = input('x', 'float32', ['N', network.input.channels, height!, width!]);
-  const { features, logits } = network.encode(x);
+  const { features, logits } = encode(network, x);
   const encoded = await run({ name: 'Φ', inputs: [x], outputs: { features, logits } }, weights, { x: reference.input });
   const z = input('z', 'float32', ['N', ...network.features]);
-  const inverse = network.decode && { name: 'Φ⁻¹', inputs: [z], outputs: { x: network.decode(z) } };
+  const inverse = isInvertible(network) && { name: 'Φ⁻¹', inputs: [z], outputs: { x: decode(network, z) } };
   const decoded = inverse && (await run(inverse, weights, { z: encoded.features! }));
   return {
     logits: errorOf(encoded.logits!, reference.logits, 'logits'),

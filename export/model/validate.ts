@@ -1,11 +1,11 @@
 import type { Images } from '../data/datasets.js';
 import { noiseImages } from '../data/noise.js';
 import { sha256 } from '../files/write.js';
+import type { NamedTensors } from '../graph/tensor.js';
 import { tensor } from '../graph/tensor.js';
 import { exactBelow } from '../networks/layers/coupling.js';
 import type { Network } from '../networks/network.js';
 import { openSession } from '../runtime/session.js';
-import type { NamedTensors } from '../train/packing.js';
 import { graphFiles } from './create.js';
 import { emitInline, magnitudeGraph } from './graphs.js';
 import type { Inversion } from './manifest.js';

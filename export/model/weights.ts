@@ -2,8 +2,7 @@ import { open } from 'node:fs/promises';
 import type { Placement } from '../graph/emit.js';
 import type { Parameter } from '../graph/graph.js';
 import { staticShape } from '../graph/shape.js';
-import { bytesOf, sizeOf, type Tensor, tensor } from '../graph/tensor.js';
-import type { NamedTensors } from '../train/packing.js';
+import { bytesOf, bytesPerElement, fromBytes, type NamedTensors, sizeOf, type Tensor } from '../graph/tensor.js';
 
 /** The file in which both graphs of a model find their weights. */
 export const WEIGHTS_FILE = 'weights.bin';
@@ -22,7 +21,7 @@ export function weightsLayout(parameters: readonly Parameter[]): { slots: Readon
   const slots = new Map<string, Slot>();
   for (const p of parameters) {
     const offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
-    const length = 4 * sizeOf(staticShape(p.type.shape));
+    const length = bytesPerElement(p.type.dtype) * sizeOf(staticShape(p.type.shape));
     slots.set(p.source.name, { offset, length });
     end = offset + length;
   }
@@ -36,7 +35,7 @@ export const externalWeights =
 
 /** Where a parameter's values come from, one at a time, so that no more than one need be in memory. */
 export interface WeightSource {
-  get(name: string): Tensor<'float32'> | undefined | Promise<Tensor<'float32'>>;
+  get(name: string): Tensor | undefined | Promise<Tensor>;
 }
 
 /**
@@ -65,12 +64,12 @@ export async function readWeights(parameters: readonly Parameter[], path: string
   try {
     const { size } = await file.stat();
     if (size !== bytes) throw new RangeError(`${path} has ${size} bytes, the network needs ${bytes}`);
-    const weights = new Map<string, Tensor<'float32'>>();
+    const weights = new Map<string, Tensor>();
     for (const p of parameters) {
       const { offset, length } = slots.get(p.source.name)!;
-      const data = new Float32Array(length / 4);
-      await file.read(new Uint8Array(data.buffer), 0, length, offset);
-      weights.set(p.source.name, tensor('float32', staticShape(p.type.shape), data));
+      const data = new Uint8Array(length);
+      await file.read(data, 0, length, offset);
+      weights.set(p.source.name, fromBytes(p.type.dtype, staticShape(p.type.shape), data));
     }
     return weights;
   } finally {

@@ -1,15 +1,21 @@
-import type { Manifest } from '../model/manifest.js';
 import type { ArchitectureName } from './index.js';
 import type { InputConfig } from './input.js';
 import type { IRevNetConfig } from './irevnet.js';
 import type { ResNetConfig } from './resnet.js';
 import type { RevNetConfig } from './revnet.js';
 
+/** How a picture of any size is fitted to the network's input; the manifest's schema describes the fields. */
+export interface Preprocessing {
+  readonly fit: 'contain' | 'cover';
+  readonly shortSide?: number;
+  readonly polarity: 'light-on-dark' | 'any';
+}
+
 interface Named<A extends ArchitectureName, C> {
   readonly architecture: A;
   readonly config: C;
   readonly description: string;
-  readonly preprocessing: Manifest['preprocessing'];
+  readonly preprocessing: Preprocessing;
 }
 export type Configuration =
   | Named<'irevnet', IRevNetConfig>

@@ -5,7 +5,16 @@ import { ConfigError, type Network } from './network.js';
 import { ResNetConfig, resnet } from './resnet.js';
 import { RevNetConfig, revnet } from './revnet.js';
 
-export { ConfigError, type Network } from './network.js';
+export {
+  type Block,
+  ConfigError,
+  decode,
+  type Encoded,
+  encode,
+  isInvertible,
+  type Network,
+  type State,
+} from './network.js';
 
 /** Every architecture: the schema of its configuration, and how it is built. Adding one is one file and one line. */
 export const architectures = {

@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox';
 import { checkInput, InputConfig } from './input.js';
+import { type Block, block } from './layers/block.js';
 import { bottleneck } from './layers/bottleneck.js';
 import { coupling } from './layers/coupling.js';
 import { head } from './layers/head.js';
-import { chain, type Invertible, type Pair } from './layers/invertible.js';
+import { compose, opposite } from './layers/invertible.js';
 import { pixels } from './layers/pixels.js';
 import { psi } from './layers/psi.js';
 import { halves, injectivePadding } from './layers/split.js';
@@ -40,7 +41,7 @@ interface BlockPlan {
 }
 
 /** Lists every block with the channels that reach it; throws ConfigError where they do not fit together. */
-function plan(config: IRevNetConfig): BlockPlan[] {
+function planBlocks(config: IRevNetConfig): BlockPlan[] {
   const { blocks, strides, widths, hidden, initialPsi, input, injective } = config;
   for (const [name, list] of Object.entries({ strides, widths, hidden })) {
     if (list.length !== blocks.length)
@@ -88,36 +89,26 @@ function reduced(size: number, { initialPsi, strides, input }: IRevNetConfig, wh
 export function irevnet(config: IRevNetConfig): Network {
   const { input, grid, classes } = config;
   checkInput(input);
-  const blocks = plan(config);
+  const plans = planBlocks(config);
   const height = reduced(input.height, config, 'height');
   const width = reduced(input.width, config, 'width');
-  const channels = 2 * blocks.at(-1)!.width;
-  const layers = blocks.map((block, i) => blockLayer(`block${i + 1}`, block, config, i === 0));
-  const first = psi(config.initialPsi);
-  const open = halves(blocks[0]!.channels);
-  const close = halves(channels);
-  const classify = head('head', channels, classes);
-  const body = chain(layers);
+  const channels = 2 * plans.at(-1)!.width;
   return {
     input,
     classes,
     grid,
     features: [channels, height, width],
     pixels: pixels(input, grid),
-    encode: (x) => {
-      const states = [open.forward(first.forward(x))];
-      for (const layer of layers) states.push(layer.forward(states.at(-1)!));
-      const features = close.inverse(states.at(-1)!);
-      return { features, logits: classify(features), states };
-    },
-    decode: (features) => first.inverse(open.inverse(body.inverse(close.forward(features)))),
-    reversible: new Map(layers.entries()),
+    stem: compose(psi(config.initialPsi), halves(plans[0]!.channels)),
+    blocks: plans.map((plan, i) => buildBlock(`block${i + 1}`, plan, config, i === 0)),
+    merge: opposite(halves(channels)),
+    classify: head('head', channels, classes),
   };
 }
 
-function blockLayer(name: string, plan: BlockPlan, config: IRevNetConfig, first: boolean): Invertible<Pair> {
+function buildBlock(name: string, plan: BlockPlan, config: IRevNetConfig, first: boolean): Block {
   const f = bottleneck(name, {
-    in: Math.ceil((plan.channels + plan.padding * Number(plan.stride === 1)) / 2),
+    in: Math.ceil((plan.channels + plan.padding) / 2),
     hidden: plan.hidden,
     out: plan.width,
     stride: plan.stride,
@@ -125,5 +116,5 @@ function blockLayer(name: string, plan: BlockPlan, config: IRevNetConfig, first:
     first,
   });
   const couple = coupling(f, psi(plan.stride), config.grid);
-  return plan.padding > 0 ? chain([injectivePadding(plan.padding), couple]) : couple;
+  return block(name, plan.padding > 0 ? [injectivePadding(plan.padding), couple] : [couple]);
 }

@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox';
 import type { Value } from '../graph/graph.js';
-import { maxPool } from '../graph/ops/conv.js';
 import { add, relu } from '../graph/ops/elementwise.js';
+import { maxPool } from '../graph/ops/pool.js';
 import { checkInput, InputConfig } from './input.js';
 import { norm } from './layers/batch-norm.js';
+import { type Block, block, once } from './layers/block.js';
 import { convolution } from './layers/convolution.js';
 import { classifier } from './layers/head.js';
 import { pixels } from './layers/pixels.js';
@@ -31,7 +32,7 @@ const EXPANSION = 4;
 const reduced = (size: number, stages: number): number => Math.ceil(size / 2 ** (stages + 1));
 
 /** y = ReLU(S x + BN(1×1(ReLU(BN(3×3(ReLU(BN(1×1 x)))))))); S is a projection where shapes change. */
-function bottleneck(name: string, from: number, hidden: number, stride: number): (x: Value) => Value {
+function bottleneck(name: string, from: number, hidden: number, stride: number): Block {
   const to = EXPANSION * hidden;
   const conv1 = convolution(`${name}.conv1`, from, hidden, 1);
   const conv2 = convolution(`${name}.conv2`, hidden, hidden, 3, stride);
@@ -41,16 +42,17 @@ function bottleneck(name: string, from: number, hidden: number, stride: number):
     from === to && stride === 1
       ? []
       : [convolution(`${name}.downsample.0`, from, to, 1, stride), norm(`${name}.downsample.1`, to)];
-  return (x) => {
-    const residual = bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x))))))));
-    return relu(
-      add(
-        projection.reduce((y, layer) => layer(y), x),
-        residual,
-      ),
-    );
-  };
+  const residual = once((x: Value) => bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))));
+  const shortcut = (x: Value) => projection.reduce((y, layer) => layer(y), x);
+  return block(name, [
+    {
+      forward: ([x]: Stream) => [relu(add(shortcut(x), residual(x)))],
+      residual: ([x]: Stream) => [residual(x)],
+      shortcut: ([x]: Stream) => [relu(shortcut(x))],
+    },
+  ]);
 }
+type Stream = readonly [Value];
 
 /**
  * ResNet with torchvision's layout and parameter names (stride in the 3×3 convolution). Not invertible: its pooling and
@@ -67,12 +69,11 @@ export function resnet(config: ResNetConfig): Network {
   const body = blocks.flatMap((n, stage) =>
     Array.from({ length: n }, (_, i) => {
       const stride = stage > 0 && i === 0 ? 2 : 1;
-      const block = bottleneck(`layer${stage + 1}.${i}`, from, hidden[stage]!, stride);
+      const built = bottleneck(`layer${stage + 1}.${i}`, from, hidden[stage]!, stride);
       from = EXPANSION * hidden[stage]!;
-      return block;
+      return built;
     }),
   );
-  const classify = classifier('fc', from, classes);
   return {
     input,
     classes,
@@ -83,13 +84,9 @@ export function resnet(config: ResNetConfig): Network {
       reduced(input.width + 2 * input.padding, blocks.length),
     ],
     pixels: pixels(input, null),
-    encode: (x) => {
-      const states = [[maxPool(relu(bn1(conv1(x))), { kernel: 3, stride: 2, padding: 1 })]];
-      for (const block of body) states.push([block(states.at(-1)![0]!)]);
-      const features = states.at(-1)![0]!;
-      return { features, logits: classify(features), states };
-    },
-    decode: undefined,
-    reversible: new Map(),
+    stem: { forward: (x) => [maxPool(relu(bn1(conv1(x))), { kernel: 3, stride: 2, padding: 1 })] },
+    blocks: body,
+    merge: { forward: ([x]: Stream) => x, inverse: (x): Stream => [x] },
+    classify: classifier('fc', from, classes),
   };
 }

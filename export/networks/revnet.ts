@@ -1,14 +1,15 @@
 import { type Static, Type } from 'typebox';
 import type { Value } from '../graph/graph.js';
-import { maxPool } from '../graph/ops/conv.js';
 import { add, relu } from '../graph/ops/elementwise.js';
+import { maxPool } from '../graph/ops/pool.js';
 import { checkInput, InputConfig } from './input.js';
 import { norm } from './layers/batch-norm.js';
+import { type Block, block, once, type Part } from './layers/block.js';
 import { bottleneck } from './layers/bottleneck.js';
 import { convolution } from './layers/convolution.js';
 import { coupling } from './layers/coupling.js';
 import { head } from './layers/head.js';
-import { chain, type Invertible, identity, type Pair } from './layers/invertible.js';
+import { identity, opposite, type Pair } from './layers/invertible.js';
 import { pixels } from './layers/pixels.js';
 import { halves } from './layers/split.js';
 import { ConfigError, type Network } from './network.js';
@@ -34,28 +35,37 @@ const RATIO = 4;
 const kernels = [1, 3, 1] as const;
 
 /** y1 = x1 + F(x2), y2 = x2 + G(y1): two couplings, the streams trading places after each. */
-function unit(name: string, width: number): Invertible<Pair> {
+function unit(name: string, width: number): Block {
   const residual = (part: string) =>
     bottleneck(`${name}.${part}`, { in: width, hidden: width / RATIO, out: width, stride: 1, kernels, first: false });
-  return chain(['f', 'g'].map((part) => coupling(residual(part), identity, null)));
+  return block(
+    name,
+    ['f', 'g'].map((part) => coupling(residual(part), identity, null)),
+  );
 }
 
-/** The first unit of a stage projects both streams to its width, and so cannot be inverted. */
-function transition(name: string, from: number, to: number, stride: number): (pair: Pair) => Pair {
+/** y1 = P x1 + F(x2), the streams trading places: a coupling that projects x1, and so has no inverse. */
+function projecting(project: (x: Value) => Value, f: (x: Value) => Value): Part {
+  const residual = once(f);
+  return {
+    forward: ([x1, x2]: Pair) => [x2, add(project(x1), residual(x2))],
+    residual: ([, x2]: Pair) => [residual(x2)],
+    shortcut: ([x1, x2]: Pair) => [x2, project(x1)],
+  };
+}
+
+/** The first unit of a stage projects both streams to its width: y1 = P₁ x1 + F(x2), y2 = P₂ x2 + G(y1). */
+function transition(name: string, from: number, to: number, stride: number): Block {
   const shape = { hidden: to / RATIO, out: to, kernels, first: false };
   const f = bottleneck(`${name}.f`, { ...shape, in: from, stride });
   const g = bottleneck(`${name}.g`, { ...shape, in: to, stride: 1 });
-  const [p1, p2] = [1, 2].map((i) => convolution(`${name}.projection${i}`, from, to, 1, stride)) as [Project, Project];
-  return ([x1, x2]) => {
-    const y1 = add(p1(x1), f(x2));
-    return [y1, add(p2(x2), g(y1))];
-  };
+  const project = (i: 1 | 2) => convolution(`${name}.projection${i}`, from, to, 1, stride);
+  return block(name, [projecting(project(1), f), projecting(project(2), g)]);
 }
-type Project = (x: Value) => Value;
 
 /**
  * RevNet: units that can be inverted, between stem and projections that cannot. Gomez, Ren, Urtasun, Grosse, NeurIPS 2017.
- * Stages begin with a projecting unit; all others are in `reversible`.
+ * Stages begin with a projecting unit; all other units have an inverse.
  */
 export function revnet(config: RevNetConfig): Network {
   const { input, classes, stem, units, widths } = config;
@@ -66,22 +76,14 @@ export function revnet(config: RevNetConfig): Network {
   if (indivisible !== undefined) throw new ConfigError(`widths: ${indivisible} is not a multiple of ${RATIO}`);
   const conv1 = convolution('stem.conv', input.channels, stem, 7, 2);
   const norm1 = norm('stem.norm', stem);
-  const reversible = new Map<number, Invertible<Pair>>();
-  const body: ((pair: Pair) => Pair)[] = [];
+  const blocks: Block[] = [];
   let from = stem / 2;
   for (const [stage, n] of units.entries()) {
     const to = widths[stage]!;
-    body.push(transition(`stage${stage + 1}.unit1`, from, to, stage === 0 ? 1 : 2));
-    for (let i = 2; i <= n; i++) {
-      const layer = unit(`stage${stage + 1}.unit${i}`, to);
-      reversible.set(body.length, layer);
-      body.push(layer.forward);
-    }
+    blocks.push(transition(`stage${stage + 1}.unit1`, from, to, stage === 0 ? 1 : 2));
+    for (let i = 2; i <= n; i++) blocks.push(unit(`stage${stage + 1}.unit${i}`, to));
     from = to;
   }
-  const open = halves(stem);
-  const close = halves(2 * from);
-  const classify = head('head', 2 * from, classes);
   const reduced = (size: number) => Math.ceil((size + 2 * input.padding) / 2 ** (units.length + 1));
   return {
     input,
@@ -89,14 +91,11 @@ export function revnet(config: RevNetConfig): Network {
     grid: null,
     features: [2 * from, reduced(input.height), reduced(input.width)],
     pixels: pixels(input, null),
-    encode: (x) => {
-      const first = maxPool(relu(norm1(conv1(x))), { kernel: 3, stride: 2, padding: 1 });
-      const states: Pair[] = [open.forward(first)];
-      for (const block of body) states.push(block(states.at(-1)!));
-      const features = close.inverse(states.at(-1)!);
-      return { features, logits: classify(features), states };
+    stem: {
+      forward: (x) => halves(stem).forward(maxPool(relu(norm1(conv1(x))), { kernel: 3, stride: 2, padding: 1 })),
     },
-    decode: undefined,
-    reversible,
+    blocks,
+    merge: opposite(halves(2 * from)),
+    classify: head('head', 2 * from, classes),
   };
 }

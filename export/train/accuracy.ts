@@ -1,9 +1,8 @@
 import { type Images, pixelsOf, select } from '../data/datasets.js';
-import type { Tensor } from '../graph/tensor.js';
+import type { NamedTensors, Tensor } from '../graph/tensor.js';
 import { emitInline, forwardGraph } from '../model/graphs.js';
 import type { Network } from '../networks/index.js';
 import { openSession } from '../runtime/session.js';
-import type { NamedTensors } from './packing.js';
 
 const EVALUATION_BATCH = 250;
 

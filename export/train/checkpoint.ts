@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { writeAtomically } from '../files/write.js';
 import { readSafetensors, SafetensorsError, writeSafetensors } from '../formats/safetensors.js';
-import type { Tensor } from '../graph/tensor.js';
-import type { NamedTensors } from './packing.js';
+import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
 /** Everything that training needs to go on: by name, in the layout of the network's definition. */
 export interface Checkpoint {
@@ -51,7 +50,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint | undefin
     const part = (prefix: string): NamedTensors =>
       new Map(
         [...tensors].flatMap(([name, t]) =>
-          name.startsWith(`${prefix}/`) ? [[name.slice(prefix.length + 1), t as Tensor<'float32'>]] : [],
+          name.startsWith(`${prefix}/`) ? [[name.slice(prefix.length + 1), t]] : [],
         ),
       );
     return {

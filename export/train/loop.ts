@@ -3,7 +3,7 @@ import { type Augmentation, augment } from '../data/augment.js';
 import { type Images, pixelsOf, select } from '../data/datasets.js';
 import { permutation, seeded } from '../data/random.js';
 import { emit } from '../graph/emit.js';
-import { type Tensor, tensor } from '../graph/tensor.js';
+import { type NamedTensors, type Tensor, tensor, zeros } from '../graph/tensor.js';
 import { networkParameters } from '../model/graphs.js';
 import { buildNetwork, type Network, type Specification, withGrid } from '../networks/index.js';
 import { openSession } from '../runtime/session.js';
@@ -11,7 +11,7 @@ import { accuracyOf } from './accuracy.js';
 import { type Checkpoint, CheckpointError, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { initialise } from './initialise.js';
 import type { Metrics } from './metrics.js';
-import { type NamedTensors, packed, unpacked } from './packing.js';
+import { packed, unpacked } from './packing.js';
 import { learningRateAt, type Schedule } from './schedule.js';
 import { type StepOptions, type TrainingStep, trainingStep } from './step.js';
 
@@ -166,9 +166,7 @@ async function startingPoint(
     return saved;
   }
   const start = from ?? initial(network, recipe.seed);
-  const momentum = new Map(
-    [...start.parameters].map(([name, t]) => [name, { ...t, data: new Float32Array(t.data.length) }]),
-  );
+  const momentum = new Map([...start.parameters].map(([name, { dims }]) => [name, zeros(dims)]));
   return { ...start, step: 0, momentum };
 }
 

@@ -1,13 +1,10 @@
 import { input, type Parameter, type Value } from '../graph/graph.js';
 import { reshape, split, transpose } from '../graph/ops/movement.js';
 import { staticShape } from '../graph/shape.js';
-import { inversePermutation, sizeOf, type Tensor, tensor, transposed } from '../graph/tensor.js';
+import { inversePermutation, type NamedTensors, sizeOf, type Tensor, tensor, transposed } from '../graph/tensor.js';
 
 /** Which parameters lie in a flat tensor, in order, and with which permutation of their axes. */
 export type Packing = readonly { readonly parameter: Parameter; readonly perm: readonly number[] }[];
-
-/** Tensors by parameter name. */
-export type NamedTensors = ReadonlyMap<string, Tensor<'float32'>>;
 
 const dimsOf = (p: Parameter): number[] => staticShape(p.type.shape);
 
@@ -52,9 +49,17 @@ export class StoredParameters {
     }));
 }
 
-/** Lays named tensors into one flat array. */
+/**
+ * Lays named tensors into one flat array.
+ * @throws TypeError when one is not float32: training moves no others
+ */
 export function packed(packing: Packing, tensors: NamedTensors): Float32Array {
-  const parts = packing.map(({ parameter, perm }) => transposed(tensors.get(parameter.source.name)!, perm).data);
+  const parts = packing.map(({ parameter: { source }, perm }) => {
+    const stored = tensors.get(source.name)!;
+    if (stored.type !== 'float32')
+      throw new TypeError(`${source.name} is ${stored.type}, but training moves float32 alone`);
+    return transposed(stored as Tensor<'float32'>, perm).data;
+  });
   const flat = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

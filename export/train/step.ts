@@ -1,17 +1,16 @@
 import { grad } from '../graph/grad.js';
 import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph/graph.js';
-import { add, cast, equal, less, mul, neg, square, sub } from '../graph/ops/elementwise.js';
+import { reduceSum } from '../graph/ops/broadcast.js';
+import { add, cast, equal, less, mul, neg, square, sub, sumOf } from '../graph/ops/elementwise.js';
 import { concat, reshape } from '../graph/ops/movement.js';
 import { logSoftmax } from '../graph/ops/normalisation.js';
-import { reduceMax, reduceMean, reduceSum } from '../graph/ops/reduce.js';
+import { reduceMax, reduceMean } from '../graph/ops/reduce.js';
 import type { StoredWeights } from '../graph/rewrite.js';
 import { staticShape } from '../graph/shape.js';
 import { sizeOf, tensor } from '../graph/tensor.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
-import { isPair } from '../networks/layers/invertible.js';
-import { psi } from '../networks/layers/psi.js';
-import { ConfigError, type Network, type State } from '../networks/network.js';
+import { ConfigError, encode, type Network, type State } from '../networks/network.js';
 import { type Packing, StoredParameters } from './packing.js';
 
 /** How a graph is rebuilt before it is differentiated; `weights` gives a parameter in the layout that is asked for. */
@@ -51,8 +50,9 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const pixels = input('pixels', 'uint8', [batch, height, width, channels]);
   const labels = input('labels', 'int64', [batch]);
   const learningRate = input('learningRate', 'float32', []);
-  const { logits, states } = network.encode(network.pixels.forward(pixels));
-  const penalties = options.residualPenalty === 0 ? [] : [mul(residualEnergy(states), options.residualPenalty)];
+  const { logits, states } = encode(network, network.pixels.forward(pixels));
+  const penalties =
+    options.residualPenalty === 0 ? [] : [mul(residualEnergy(network, states), options.residualPenalty)];
   const written = [logits, ...penalties];
   const training = withBatchStatistics(written);
   const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
@@ -95,20 +95,16 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
 }
 
 /**
- * What the blocks add to the streams: Σ mean(F(x₂)²) over all blocks. Kept small, Φ stays nearer to a rearrangement of
- * pixels, so that points between features are images too.
+ * What the blocks add to the streams: Σ mean(F(x₂)²) over all blocks, and over each branch of a block that has several.
+ * Kept small, Φ stays nearer to a rearrangement of pixels, so that points between features are images too.
+ * @throws ConfigError where no block has a residual branch
  */
-function residualEnergy(states: readonly State[]): Value {
-  if (!states.every(isPair)) throw new ConfigError('residualPenalty needs a network of two streams; set it to 0');
-  const energies = states.slice(1).map(([, y1], i) => {
-    const [x1] = states[i]!;
-    const shortcut = psi(Math.sqrt(Number(y1.type.shape[1]) / Number(x1.type.shape[1])));
-    return reduceMean(square(sub(y1, shortcut.forward(x1))), [0, 1, 2, 3], true);
-  });
-  return reshape(
-    energies.reduce((sum, e) => add(sum, e)),
-    [],
-  );
+function residualEnergy({ blocks }: Network, states: readonly State[]): Value {
+  const branches = blocks.flatMap((block, i) => block.residual?.(states[i]!) ?? []);
+  if (branches.length === 0)
+    throw new ConfigError('residualPenalty needs a network with residual branches, and this one has none; set it to 0');
+  const energies = branches.map((f) => reduceMean(square(f), [0, 1, 2, 3], true));
+  return reshape(sumOf(energies), []);
 }
 
 const totalSize = (parameters: readonly Parameter[]): number =>

@@ -1,8 +1,15 @@
 import { join } from 'node:path';
-import { datasets, type Images } from '../../export/data/datasets.js';
+import { datasets, type Images, pixelsOf } from '../../export/data/datasets.js';
+import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
-import type { ArchitectureName } from '../../export/networks/index.js';
+import { type NamedTensors, type Tensor, tensor, zeros } from '../../export/graph/tensor.js';
+import { networkParameters } from '../../export/model/graphs.js';
+import type { ArchitectureName, Network } from '../../export/networks/index.js';
 import type { IRevNetConfig } from '../../export/networks/irevnet.js';
+import { initialise } from '../../export/train/initialise.js';
+import { packed, unpacked } from '../../export/train/packing.js';
+import { type StepOptions, trainingStep } from '../../export/train/step.js';
+import { sessionOf } from './graph.js';
 
 /** Files that tests read; they stay in the source tree when the tests are compiled. */
 export const dataPath = (...parts: string[]): string => packagePath('test', 'data', ...parts);
@@ -79,3 +86,52 @@ export const miniature: Record<ArchitectureName, object> = {
     hidden: [4, 6],
   },
 };
+
+/** What some training steps on one batch led to. */
+export interface Trained {
+  /** The cross-entropy before each step. */
+  readonly losses: readonly number[];
+  /** The gradient in the first step. */
+  readonly gradient: NamedTensors;
+}
+
+/** Takes training steps on one batch, from random weights: the graph that training runs, run by ONNX Runtime. */
+export async function trainSteps(
+  network: Network,
+  images: Images,
+  steps: number,
+  options: Partial<StepOptions> & { learningRate: number },
+): Promise<Trained> {
+  const step = trainingStep(network, {
+    batch: images.count,
+    labelSmoothing: 0.1,
+    momentum: 0.9,
+    weightDecay: 0,
+    residualPenalty: 0,
+    ...options,
+  });
+  const weights = initialise(networkParameters(network), seeded(4));
+  const flat = (data: Float32Array) => tensor('float32', [data.length], data);
+  const parameters = flat(packed(step.trained, weights));
+  let state: Record<string, Tensor> = {
+    parameters,
+    momentum: zeros(parameters.dims),
+    statistics: flat(packed(step.statistics, weights)),
+  };
+  const session = await sessionOf(step.graph, new Map(), { threads: 1 });
+  const losses: number[] = [];
+  const momenta: Float32Array[] = [];
+  for (let i = 0; i < steps; i++) {
+    const { loss, correct, ...next } = await session.run({
+      pixels: pixelsOf(images),
+      labels: tensor('int64', [images.count], images.labels),
+      learningRate: tensor('float32', [], [options.learningRate]),
+      ...state,
+    });
+    losses.push(Number(loss!.data[0]));
+    momenta.push(next.next_momentum!.data as Float32Array);
+    state = Object.fromEntries(Object.entries(next).map(([name, value]) => [name.replace('next_', ''), value]));
+  }
+  await session.release();
+  return { losses, gradient: unpacked(step.trained, momenta[0]!) };
+}

@@ -1,7 +1,7 @@
-import { apply, constant, type Value } from '../graph.js';
-import type { Family } from '../op.js';
+import { apply, type Value } from '../graph.js';
+import { family } from '../op.js';
 import { product, type Shape, staticShape, type TensorType, windowed } from '../shape.js';
-import { sizeOf, tensor } from '../tensor.js';
+import { sumOf } from './elementwise.js';
 import { reshape, slice, transpose } from './movement.js';
 
 interface ConvOptions {
@@ -11,17 +11,9 @@ interface ConvOptions {
   groups: number;
 }
 
-interface PoolOptions {
-  kernel: number;
-  stride: number;
-  padding: number;
-}
-
 export interface ConvAttrs {
   conv: ConvOptions;
   convTranspose: ConvOptions & { outputPadding: number };
-  maxPool: PoolOptions;
-  averagePool: PoolOptions;
 }
 
 const plain: ConvOptions = { stride: 1, padding: 0, dilation: 1, groups: 1 };
@@ -31,21 +23,17 @@ const plain: ConvOptions = { stride: 1, padding: 0, dilation: 1, groups: 1 };
  * https://onnx.ai/onnx/operators/onnx__Conv.html
  */
 export const conv = (x: Value, w: Value, options: Partial<ConvOptions> = {}): Value =>
-  apply('conv', [x, w], { ...plain, ...options });
+  apply(convolutions.conv, [x, w], { ...plain, ...options });
 
 /**
  * The adjoint of `conv` in its input: x [N, O, H', W'], w [O, C/groups, Kh, Kw] → [N, C, H, W].
  * `outputPadding` rows are added below, where the stride hid them. https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
  */
 export const convTranspose = (x: Value, w: Value, options: Partial<ConvAttrs['convTranspose']> = {}): Value =>
-  apply('convTranspose', [x, w], { ...plain, outputPadding: 0, ...options });
+  apply(convolutions.convTranspose, [x, w], { ...plain, outputPadding: 0, ...options });
 
-/** Largest element in each window; padding never wins. https://onnx.ai/onnx/operators/onnx__MaxPool.html */
-export const maxPool = (x: Value, options: PoolOptions): Value => apply('maxPool', [x], options);
-/** Mean of each window, padding counted as zeros. https://onnx.ai/onnx/operators/onnx__AveragePool.html */
-export const averagePool = (x: Value, options: PoolOptions): Value => apply('averagePool', [x], options);
-
-function rankFour(x: TensorType, what: string): Shape {
+/** @throws Error unless x is float32 [N, C, H, W] */
+export function rankFour(x: TensorType, what: string): Shape {
   if (x.shape.length !== 4 || x.dtype !== 'float32') throw new Error(`${what} must be float32 of rank 4`);
   return x.shape;
 }
@@ -85,19 +73,8 @@ const convAttributes = ({ stride, padding, dilation, groups }: ConvOptions, w: T
   group: groups,
 });
 
-const poolAttributes = ({ kernel, stride, padding }: PoolOptions) => ({
-  kernel_shape: [kernel, kernel],
-  strides: [stride, stride],
-  pads: [padding, padding, padding, padding],
-});
-
-function pooled(x: TensorType, attrs: PoolOptions): TensorType[] {
-  const [n, c, h, w] = rankFour(x, 'x');
-  if (attrs.padding >= attrs.kernel) throw new Error('padding must be smaller than the kernel');
-  return [{ dtype: 'float32', shape: [n!, c!, windowed(h!, attrs), windowed(w!, attrs)] }];
-}
-
-export const windows: Family<ConvAttrs> = {
+/** Convolution and its adjoint. Each is linear in x and in w: d(x ∗ w) = dx ∗ w + x ∗ dw. */
+export const convolutions = family<ConvAttrs>({
   conv: {
     infer: ([x, w], attrs) => {
       const [n, c, height, width] = rankFour(x!, 'x');
@@ -116,6 +93,7 @@ export const windows: Family<ConvAttrs> = {
       const outputPadding = missingRows(x!.type.shape, y!.type.shape, w!.type.shape, attrs);
       return [convTranspose(g!, w!, { ...attrs, outputPadding }), weightGradient(x!, g!, kernel, attrs)];
     },
+    jvp: ([tx, tw], { inputs: [x, w], attrs }) => [sumOf([tx && conv(tx, w!, attrs), tw && conv(x!, tw, attrs)])],
     onnx: (attrs, [, w]) => ({ type: 'Conv', attributes: convAttributes(attrs, w!) }),
     examples: [
       {
@@ -167,6 +145,9 @@ export const windows: Family<ConvAttrs> = {
       conv(g!, w!, attrs),
       weightGradient(g!, x!, staticShape(w!.type.shape.slice(2)), attrs),
     ],
+    jvp: ([tx, tw], { inputs: [x, w], attrs }) => [
+      sumOf([tx && convTranspose(tx, w!, attrs), tw && convTranspose(x!, tw, attrs)]),
+    ],
     onnx: (attrs, [, w]) => ({
       type: 'ConvTranspose',
       attributes: { ...convAttributes(attrs, w!), output_padding: [attrs.outputPadding, attrs.outputPadding] },
@@ -188,24 +169,4 @@ export const windows: Family<ConvAttrs> = {
       },
     ],
   },
-  maxPool: {
-    infer: ([x], attrs) => pooled(x!, attrs),
-    vjp: 'none',
-    onnx: (attrs) => ({ type: 'MaxPool', attributes: poolAttributes(attrs) }),
-    examples: [{ inputs: [[2, 3, 7, 7]], attrs: { kernel: 3, stride: 2, padding: 1 } }],
-  },
-  averagePool: {
-    infer: ([x], attrs) => pooled(x!, attrs),
-    // A convolution of every channel with 1/k²
-    vjp: ([g], { inputs: [x], outputs: [y], attrs: { kernel, stride, padding } }) => {
-      const channels = staticShape([x!.type.shape[1]!])[0]!;
-      const shape = [channels, 1, kernel, kernel];
-      const means = tensor('float32', shape, new Float32Array(sizeOf(shape)).fill(1 / kernel ** 2));
-      const options = { stride, padding, dilation: 1, groups: channels };
-      const outputPadding = missingRows(x!.type.shape, y!.type.shape, shape, options);
-      return [convTranspose(g!, constant(means), { ...options, outputPadding })];
-    },
-    onnx: (attrs) => ({ type: 'AveragePool', attributes: { ...poolAttributes(attrs), count_include_pad: 1 } }),
-    examples: [{ inputs: [[2, 3, 6, 6]], attrs: { kernel: 3, stride: 2, padding: 1 } }],
-  },
-};
+});

@@ -1,9 +1,8 @@
-import { apply, scalar, type Value } from '../graph.js';
-import type { Family, None, OnnxAttribute, OpDef, Vjp } from '../op.js';
+import { apply, type Node, nodeOf, scalar, type Value } from '../graph.js';
+import { family, type None, type OnnxAttribute, type OpRules } from '../op.js';
 import { broadcast, sameShape, type TensorType } from '../shape.js';
-import { type DType, tensor } from '../tensor.js';
-import { expand } from './movement.js';
-import { sumTo } from './reduce.js';
+import { type DType, onnxType, tensor } from '../tensor.js';
+import { broadcasting, expand, sumTo } from './broadcast.js';
 
 export interface ElementwiseAttrs {
   add: None;
@@ -15,7 +14,6 @@ export interface ElementwiseAttrs {
   sqrt: None;
   reciprocal: None;
   exp: None;
-  log: None;
   abs: None;
   relu: None;
   step: None;
@@ -23,7 +21,6 @@ export interface ElementwiseAttrs {
   clip: { min: number; max: number };
   cast: { to: DType };
   equal: None;
-  greater: None;
   less: None;
 }
 
@@ -36,13 +33,12 @@ type Binary = 'add' | 'sub' | 'mul' | 'div';
 function binary(op: Binary, a: Value, b: Value): Value {
   const full = broadcast(a.type.shape, b.type.shape);
   const [slimA, slimB] = [unexpanded(a), unexpanded(b)];
-  if (slimA === a && slimB === b) return apply(op, [a, b], {});
-  const slim = apply(op, [slimA, slimB], {});
+  if (slimA === a && slimB === b) return apply(elementwise[op], [a, b], {});
+  const slim = apply(elementwise[op], [slimA, slimB], {});
   return sameShape(slim.type.shape, full) ? slim : expand(slim, full);
 }
 
-const unexpanded = (v: Value): Value =>
-  v.source.kind === 'node' && v.source.node.op === 'expand' ? v.source.node.inputs[0]! : v;
+const unexpanded = (v: Value): Value => nodeOf(v, broadcasting.expand)?.inputs[0] ?? v;
 
 const lift = (v: Value | number): Value => (typeof v === 'number' ? scalar(v) : v);
 
@@ -54,32 +50,31 @@ export const sub = (a: Value | number, b: Value | number): Value => binary('sub'
 export const mul = (a: Value | number, b: Value | number): Value => binary('mul', lift(a), lift(b));
 /** a / b, broadcasting. */
 export const div = (a: Value | number, b: Value | number): Value => binary('div', lift(a), lift(b));
-export const neg = (x: Value): Value => apply('neg', [x], {});
+export const neg = (x: Value): Value => apply(elementwise.neg, [x], {});
 /** x². */
-export const square = (x: Value): Value => apply('square', [x], {});
-export const sqrt = (x: Value): Value => apply('sqrt', [x], {});
+export const square = (x: Value): Value => apply(elementwise.square, [x], {});
+export const sqrt = (x: Value): Value => apply(elementwise.sqrt, [x], {});
 /** 1 / x. */
-export const reciprocal = (x: Value): Value => apply('reciprocal', [x], {});
-export const exp = (x: Value): Value => apply('exp', [x], {});
-/** The natural logarithm. */
-export const log = (x: Value): Value => apply('log', [x], {});
-export const abs = (x: Value): Value => apply('abs', [x], {});
+export const reciprocal = (x: Value): Value => apply(elementwise.reciprocal, [x], {});
+export const exp = (x: Value): Value => apply(elementwise.exp, [x], {});
+export const abs = (x: Value): Value => apply(elementwise.abs, [x], {});
 /** max(x, 0). */
-export const relu = (x: Value): Value => apply('relu', [x], {});
+export const relu = (x: Value): Value => apply(elementwise.relu, [x], {});
 /** 1 where x > 0, else 0, as float32 (a mask to multiply with; exact for |x| ≥ 1e-30). */
-export const step = (x: Value): Value => apply('step', [x], {});
-/** To the nearest integer, halves to even. https://onnx.ai/onnx/operators/onnx__Round.html */
-export const round = (x: Value): Value => apply('round', [x], {});
+export const step = (x: Value): Value => apply(elementwise.step, [x], {});
+/** To the nearest integer, halves to even; derivatives pass straight through. https://onnx.ai/onnx/operators/onnx__Round.html */
+export const round = (x: Value): Value => apply(elementwise.round, [x], {});
 /** min(max(x, min), max). */
-export const clip = (x: Value, min: number, max: number): Value => apply('clip', [x], { min, max });
+export const clip = (x: Value, min: number, max: number): Value => apply(elementwise.clip, [x], { min, max });
 /** Converts the element type; floats are truncated towards zero. */
-export const cast = (x: Value, to: DType): Value => apply('cast', [x], { to });
+export const cast = (x: Value, to: DType): Value => apply(elementwise.cast, [x], { to });
+/** The sum of the values that are defined; at least one must be. */
+export const sumOf = (terms: readonly (Value | undefined)[]): Value =>
+  terms.filter((v) => v !== undefined).reduce((a, b) => add(a, b));
 /** a = b as bool, broadcasting. */
-export const equal = (a: Value, b: Value): Value => apply('equal', [a, b], {});
-/** a > b as bool, broadcasting. */
-export const greater = (a: Value, b: Value): Value => apply('greater', [a, b], {});
+export const equal = (a: Value, b: Value): Value => apply(elementwise.equal, [a, b], {});
 /** a < b as bool, broadcasting. */
-export const less = (a: Value, b: Value): Value => apply('less', [a, b], {});
+export const less = (a: Value, b: Value): Value => apply(elementwise.less, [a, b], {});
 
 function together([a, b]: readonly TensorType[], dtype?: DType): TensorType[] {
   if (a!.dtype !== b!.dtype) throw new Error(`element types differ: ${a!.dtype} and ${b!.dtype}`);
@@ -91,16 +86,24 @@ const twoSets = [
   { inputs: [tensor('float32', [2, 1], [3, -2]), tensor('float32', [1, 2], [0.5, 7])], attrs: {} },
 ] as const;
 
-const arithmetic = (type: string, vjp: Vjp<None>): OpDef<None> => ({
+/** ∂y/∂operand applied to v, element by element, before axes that were broadcast are summed or repeated. */
+type Partial = (v: Value, node: Node) => Value;
+
+const arithmetic = (type: string, partials: readonly [Partial, Partial]): OpRules<None> => ({
   infer: (inputs) => together(inputs),
-  vjp: (grads, application) => vjp(grads, application).map((g, i) => g && sumTo(g, application.inputs[i]!.type.shape)),
+  vjp: ([g], node) => partials.map((partial, i) => sumTo(partial(g!, node), node.inputs[i]!.type.shape)),
+  jvp: (tangents, node) => {
+    const moved = sumOf(partials.map((partial, i) => tangents[i] && partial(tangents[i], node)));
+    return [expand(moved, node.outputs[0]!.type.shape)];
+  },
   onnx: () => ({ type }),
   examples: twoSets,
 });
 
-const comparison = (type: string): OpDef<None> => ({
+const comparison = (type: string): OpRules<None> => ({
   infer: (inputs) => together(inputs, 'bool'),
   vjp: 'none',
+  jvp: 'none',
   onnx: () => ({ type }),
   examples: twoSets,
 });
@@ -108,46 +111,60 @@ const comparison = (type: string): OpDef<None> => ({
 const spread = tensor('float32', [2, 3], [-2.3, -0.7, -0.4, 0.6, 1.3, 2.6]);
 const positive = tensor('float32', [2, 2], [0.5, 1.1, 2.3, 4]);
 
+/**
+ * An op of one operand.
+ * @param derivative f'(x)·v from x, y = f(x) and v. It serves both directions, since the Jacobian is diagonal.
+ */
 const unary = (
   type: string,
-  derivative: ((x: Value, y: Value, g: Value) => Value) | 'none',
+  derivative: ((x: Value, y: Value, v: Value) => Value) | 'none',
   options: { at?: typeof spread; attributes?: Record<string, OnnxAttribute> } = {},
-): OpDef<None> => ({
+): OpRules<None> => ({
   infer: ([x]) => [x!],
   vjp: derivative === 'none' ? 'none' : ([g], { inputs, outputs }) => [derivative(inputs[0]!, outputs[0]!, g!)],
+  jvp: derivative === 'none' ? 'none' : ([t], { inputs, outputs }) => [derivative(inputs[0]!, outputs[0]!, t!)],
   onnx: () => ({ type, attributes: options.attributes ?? {} }),
   examples: [{ inputs: [options.at ?? spread], attrs: {} }],
 });
 
-export const elementwise: Family<ElementwiseAttrs> = {
+// d clip(x) = [min < x < max] dx
+const unclipped = (x: Value, { min, max }: ElementwiseAttrs['clip'], v: Value): Value =>
+  mul(v, mul(step(sub(x, min)), step(sub(max, x))));
+
+/** Ops that act on each element alone. */
+export const elementwise = family<ElementwiseAttrs>({
   // d(a + b) = da + db
-  add: arithmetic('Add', ([g]) => [g, g]),
+  add: arithmetic('Add', [(v) => v, (v) => v]),
   // d(a − b) = da − db
-  sub: arithmetic('Sub', ([g]) => [g, neg(g!)]),
+  sub: arithmetic('Sub', [(v) => v, (v) => neg(v)]),
   // d(a b) = b da + a db
-  mul: arithmetic('Mul', ([g], { inputs: [a, b] }) => [mul(g!, b!), mul(g!, a!)]),
-  // d(a / b) = da / b − a / b² db
-  div: arithmetic('Div', ([g], { inputs: [, b], outputs: [y] }) => [div(g!, b!), neg(mul(g!, div(y!, b!)))]),
-  neg: unary('Neg', (_x, _y, g) => neg(g)),
+  mul: arithmetic('Mul', [(v, { inputs: [, b] }) => mul(v, b!), (v, { inputs: [a] }) => mul(v, a!)]),
+  // d(a / b) = da / b − (a / b) / b db
+  div: arithmetic('Div', [
+    (v, { inputs: [, b] }) => div(v, b!),
+    (v, { inputs: [, b], outputs: [y] }) => neg(mul(v, div(y!, b!))),
+  ]),
+  neg: unary('Neg', (_x, _y, v) => neg(v)),
   // ONNX has no Square: a product with itself, for which one rule serves instead of two equal terms. d x² = 2x dx
-  square: { ...unary('Mul', (x, _y, g) => mul(x, mul(g, 2))), onnx: () => ({ type: 'Mul', operands: [0, 0] }) },
+  square: { ...unary('Mul', (x, _y, v) => mul(x, mul(v, 2))), onnx: () => ({ type: 'Mul', operands: [0, 0] }) },
   // d √x = dx / (2 √x)
-  sqrt: unary('Sqrt', (_x, y, g) => div(mul(g, 0.5), y), { at: positive }),
+  sqrt: unary('Sqrt', (_x, y, v) => div(mul(v, 0.5), y), { at: positive }),
   // d (1/x) = −1/x² dx
-  reciprocal: unary('Reciprocal', (_x, y, g) => neg(mul(g, square(y))), { at: positive }),
-  exp: unary('Exp', (_x, y, g) => mul(g, y)),
-  log: unary('Log', (x, _y, g) => div(g, x), { at: positive }),
+  reciprocal: unary('Reciprocal', (_x, y, v) => neg(mul(v, square(y))), { at: positive }),
+  exp: unary('Exp', (_x, y, v) => mul(v, y)),
   // d |x| = sign(x) dx
-  abs: unary('Abs', (x, _y, g) => mul(g, sub(mul(step(x), 2), 1))),
+  abs: unary('Abs', (x, _y, v) => mul(v, sub(mul(step(x), 2), 1))),
   // d relu(x) = [x > 0] dx, and [relu(x) > 0] is the same mask
-  relu: unary('Relu', (_x, y, g) => mul(g, step(y))),
+  relu: unary('Relu', (_x, y, v) => mul(v, step(y))),
   // A steep HardSigmoid: max(0, min(1, 1e30 x)), many times cheaper on the CPU than a comparison and a cast
   step: unary('HardSigmoid', 'none', { attributes: { alpha: { float: 1e30 }, beta: { float: 0 } } }),
-  round: unary('Round', 'none'),
+  // Straight-through: d round(x) = dx, although the true derivative is zero almost everywhere. Rounding to a fine grid is
+  // then differentiated as if it were not there, which is off by no more than the grid is coarse.
+  round: unary('Round', (_x, _y, v) => v),
   clip: {
     infer: ([x]) => [x!],
-    // d clip(x) = [min < x < max] dx
-    vjp: ([g], { inputs: [x], attrs: { min, max } }) => [mul(g!, mul(step(sub(x!, min)), step(sub(max, x!))))],
+    vjp: ([g], { inputs: [x], attrs }) => [unclipped(x!, attrs, g!)],
+    jvp: ([t], { inputs: [x], attrs }) => [unclipped(x!, attrs, t!)],
     onnx: ({ min, max }) => ({
       type: 'Clip',
       constants: [tensor('float32', [], [min]), tensor('float32', [], [max])],
@@ -157,13 +174,10 @@ export const elementwise: Family<ElementwiseAttrs> = {
   cast: {
     infer: ([x], { to }) => [{ dtype: to, shape: x!.shape }],
     vjp: 'none',
-    onnx: ({ to }) => ({ type: 'Cast', attributes: { to: elementTypes[to] } }),
+    jvp: 'none',
+    onnx: ({ to }) => ({ type: 'Cast', attributes: { to: onnxType(to) } }),
     examples: [{ inputs: [positive], attrs: { to: 'uint8' } }],
   },
   equal: comparison('Equal'),
-  greater: comparison('Greater'),
   less: comparison('Less'),
-};
-
-/** ONNX's numbers for element types (TensorProto.DataType). */
-export const elementTypes: Record<DType, number> = { float32: 1, uint8: 2, int64: 7, bool: 9, float64: 11 };
+});

@@ -1,7 +1,8 @@
 import { apply, type Value } from '../graph.js';
-import type { Family } from '../op.js';
+import { family } from '../op.js';
 import { broadcast, type Shape, type TensorType } from '../shape.js';
-import { sumTo } from './reduce.js';
+import { expand, sumTo } from './broadcast.js';
+import { sumOf } from './elementwise.js';
 
 interface Transposes {
   transA: boolean;
@@ -20,11 +21,11 @@ const asIs: Transposes = { transA: false, transB: false };
  * `transA`/`transB` transpose the last two axes first. https://onnx.ai/onnx/operators/onnx__MatMul.html
  */
 export const matmul = (a: Value, b: Value, transposes: Partial<Transposes> = {}): Value =>
-  apply('matmul', [a, b], { ...asIs, ...transposes });
+  apply(products.matmul, [a, b], { ...asIs, ...transposes });
 
 /** A · B + bias of matrices, [M, K] · [K, N] + [N] → [M, N]. https://onnx.ai/onnx/operators/onnx__Gemm.html */
 export const gemm = (a: Value, b: Value, bias: Value, transposes: Partial<Transposes> = {}): Value =>
-  apply('gemm', [a, b, bias], { ...asIs, ...transposes });
+  apply(products.gemm, [a, b, bias], { ...asIs, ...transposes });
 
 function productShape([a, b]: readonly TensorType[], { transA, transB }: Transposes): Shape {
   const [x, y] = [a!.shape, b!.shape];
@@ -44,13 +45,20 @@ function adjoints(g: Value, a: Value, b: Value, { transA, transB }: Transposes):
 
 const flags = ({ transA, transB }: Transposes) => ({ transA: Number(transA), transB: Number(transB) });
 
-export const products: Family<MatmulAttrs> = {
+/** The terms of d(A B) = dA B + A dB. */
+const tangent = ([ta, tb]: readonly (Value | undefined)[], [a, b]: readonly Value[], attrs: Transposes) => [
+  ta && matmul(ta, b!, attrs),
+  tb && matmul(a!, tb, attrs),
+];
+
+export const products = family<MatmulAttrs>({
   matmul: {
     infer: (inputs, attrs) => [{ dtype: inputs[0]!.dtype, shape: productShape(inputs, attrs) }],
     vjp: ([g], { inputs: [a, b], attrs }) => {
       const [da, db] = adjoints(g!, a!, b!, attrs);
       return [sumTo(da, a!.type.shape), sumTo(db, b!.type.shape)];
     },
+    jvp: (tangents, { inputs, attrs }) => [sumOf(tangent(tangents, inputs, attrs))],
     onnx: (attrs) =>
       attrs.transA || attrs.transB
         ? { type: 'FusedMatMul', domain: 'com.microsoft', attributes: flags(attrs) }
@@ -94,6 +102,9 @@ export const products: Family<MatmulAttrs> = {
       return [{ dtype: 'float32', shape }];
     },
     vjp: ([g], { inputs: [a, b, bias], attrs }) => [...adjoints(g!, a!, b!, attrs), sumTo(g!, bias!.type.shape)],
+    jvp: ([ta, tb, tbias], { inputs, outputs: [y], attrs }) => [
+      expand(sumOf([...tangent([ta, tb], inputs, attrs), tbias]), y!.type.shape),
+    ],
     onnx: (attrs) => ({ type: 'Gemm', attributes: flags(attrs) }),
     examples: [
       { inputs: [[2, 3], [3, 4], [4]], attrs: asIs },
@@ -107,4 +118,4 @@ export const products: Family<MatmulAttrs> = {
       },
     ],
   },
-};
+});

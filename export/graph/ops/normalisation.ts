@@ -1,31 +1,28 @@
 import { apply, type Value } from '../graph.js';
-import type { Family } from '../op.js';
-import { axisOf, type Shape, type TensorType } from '../shape.js';
+import { family } from '../op.js';
+import { axisOf, type Shape } from '../shape.js';
 import { tensor } from '../tensor.js';
-import { add, exp, mul, neg, reciprocal, sqrt, sub } from './elementwise.js';
+import { expand, reduceSum } from './broadcast.js';
+import { add, exp, mul, neg, reciprocal, sqrt, sub, sumOf } from './elementwise.js';
 import { reshape } from './movement.js';
-import { reduceSum } from './reduce.js';
 
 export interface NormalisationAttrs {
   batchNorm: { epsilon: number };
-  softmax: { axis: number };
   logSoftmax: { axis: number };
 }
 
 /**
  * Batch normalisation by given statistics: x [N, C, …]; scale, bias, mean, variance [C].
- * In training the statistics are the batch's own: layers/batch-norm.ts, `byBatch`.
+ * In training the statistics are the batch's own: lower/batch-statistics.ts.
  * https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
  */
 export const batchNorm = (
   x: Value,
   { scale, bias, mean, variance }: Record<'scale' | 'bias' | 'mean' | 'variance', Value>,
   epsilon: number,
-): Value => apply('batchNorm', [x, scale, bias, mean, variance], { epsilon });
-/** eˣ / Σ eˣ along an axis. */
-export const softmax = (x: Value, axis: number): Value => apply('softmax', [x], { axis });
-/** The logarithm of softmax, without its overflow. */
-export const logSoftmax = (x: Value, axis: number): Value => apply('logSoftmax', [x], { axis });
+): Value => apply(normalisation.batchNorm, [x, scale, bias, mean, variance], { epsilon });
+/** log(eˣ / Σ eˣ) along an axis, without overflow. */
+export const logSoftmax = (x: Value, axis: number): Value => apply(normalisation.logSoftmax, [x], { axis });
 
 /** A vector of channels laid along axis 1. */
 const perChannel = (v: Value, shape: Shape): Value =>
@@ -34,12 +31,13 @@ const perChannel = (v: Value, shape: Shape): Value =>
     shape.map((_, i) => (i === 1 ? v.type.shape[0]! : 1)),
   );
 
-function alongAxis([x]: readonly TensorType[], { axis }: { axis: number }): TensorType[] {
-  axisOf(axis, x!.shape.length);
-  return [x!];
+/** a = scale · u and u = 1 / √(variance + ε), both [C]. */
+function factors([, scale, , , variance]: readonly Value[], epsilon: number): { a: Value; u: Value } {
+  const u = reciprocal(sqrt(add(variance!, epsilon)));
+  return { a: mul(scale!, u), u };
 }
 
-export const normalisation: Family<NormalisationAttrs> = {
+export const normalisation = family<NormalisationAttrs>({
   batchNorm: {
     infer: ([x, ...vectors]) => {
       if (x!.shape.length < 2) throw new Error('x needs a channel axis');
@@ -48,16 +46,31 @@ export const normalisation: Family<NormalisationAttrs> = {
       }
       return [x!];
     },
-    // y = (x − m) a + b with a = scale / √(v + ε), u = 1 / √(v + ε)
-    vjp: ([g], { inputs: [x, scale, , mean, variance], attrs: { epsilon } }) => {
+    // y = (x − m) a + b with a = scale · u, u = 1 / √(v + ε), and so dy = a dx + (x − m) da + db − a dm,
+    // da = u dscale − a u² dv / 2
+    vjp: ([g], { inputs, attrs: { epsilon } }) => {
+      const [x, , , mean] = inputs;
       const shape = x!.type.shape;
       const axes = shape.flatMap((_, i) => (i === 1 ? [] : [i]));
-      const u = reciprocal(sqrt(add(variance!, epsilon)));
-      const a = mul(scale!, u);
+      const { a, u } = factors(inputs, epsilon);
       const sum = reduceSum(g!, axes);
       const scaled = mul(reduceSum(mul(g!, sub(x!, perChannel(mean!, shape))), axes), u);
       const variances = mul(mul(scaled, a), mul(u, -0.5));
       return [mul(g!, perChannel(a, shape)), scaled, sum, neg(mul(sum, a)), variances];
+    },
+    jvp: ([tx, tScale, tBias, tMean, tVariance], { inputs, outputs: [y], attrs: { epsilon } }) => {
+      const [x, , , mean] = inputs;
+      const shape = x!.type.shape;
+      const { a, u } = factors(inputs, epsilon);
+      const along = (v: Value) => perChannel(v, shape);
+      const ofFactor = [tScale && mul(tScale, u), tVariance && mul(mul(tVariance, a), mul(mul(u, u), -0.5))];
+      const moved = sumOf([
+        tx && mul(tx, along(a)),
+        ofFactor.some(Boolean) ? mul(sub(x!, along(mean!)), along(sumOf(ofFactor))) : undefined,
+        tBias && along(tBias),
+        tMean && along(neg(mul(tMean, a))),
+      ]);
+      return [expand(moved, y!.type.shape)];
     },
     onnx: ({ epsilon }) => ({ type: 'BatchNormalization', attributes: { epsilon: { float: epsilon } } }),
     examples: [
@@ -67,18 +80,16 @@ export const normalisation: Family<NormalisationAttrs> = {
       },
     ],
   },
-  softmax: {
-    infer: alongAxis,
-    // dx = y (g − Σ g y)
-    vjp: ([g], { outputs: [y], attrs: { axis } }) => [mul(y!, sub(g!, reduceSum(mul(g!, y!), [axis], true)))],
-    onnx: ({ axis }) => ({ type: 'Softmax', attributes: { axis } }),
-    examples: [{ inputs: [[3, 4]], attrs: { axis: 1 } }],
-  },
   logSoftmax: {
-    infer: alongAxis,
+    infer: ([x], { axis }) => {
+      axisOf(axis, x!.shape.length);
+      return [x!];
+    },
     // dx = g − softmax(x) Σ g
     vjp: ([g], { outputs: [y], attrs: { axis } }) => [sub(g!, mul(exp(y!), reduceSum(g!, [axis], true)))],
+    // dy = dx − Σ softmax(x) dx
+    jvp: ([t], { outputs: [y], attrs: { axis } }) => [sub(t!, reduceSum(mul(exp(y!), t!), [axis], true))],
     onnx: ({ axis }) => ({ type: 'LogSoftmax', attributes: { axis } }),
     examples: [{ inputs: [[3, 4]], attrs: { axis: 1 } }],
   },
-};
+});

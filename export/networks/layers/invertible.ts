@@ -1,32 +1,29 @@
 import type { Value } from '../../graph/graph.js';
 
-/** A layer and its inverse: `inverse(forward(a))` is `a`. */
-export interface Invertible<A, B = A> {
+/** A function on values. It has an inverse unless it throws something away: then `inverse(forward(a))` is `a`. */
+export interface Layer<A, B = A> {
   forward(a: A): B;
+  inverse?(b: B): A;
+}
+
+/** A layer that has an inverse. */
+export interface Invertible<A, B = A> extends Layer<A, B> {
   inverse(b: B): A;
 }
 
-/** The two streams of an i-RevNet. */
+/** The two streams of a reversible network. */
 export type Pair = readonly [Value, Value];
 
-export const isPair = (streams: readonly Value[]): streams is Pair => streams.length === 2;
-
-/** Layers one after another; the inverse runs the inverses backwards. */
-export const chain = <A>(layers: readonly Invertible<A>[]): Invertible<A> => ({
-  forward: (a) => layers.reduce((x, layer) => layer.forward(x), a),
-  inverse: (b) => layers.reduceRight((x, layer) => layer.inverse(x), b),
-});
-
-/** The same layer on both streams. */
-export const both = (layer: Invertible<Value>): Invertible<Pair> => ({
-  forward: ([x1, x2]) => [layer.forward(x1), layer.forward(x2)],
-  inverse: ([y1, y2]) => [layer.inverse(y1), layer.inverse(y2)],
-});
-
-/** A layer seen through another: outside⁻¹ ∘ layer ∘ outside. */
-export const within = <A, B>(outside: Invertible<A, B>, layer: Invertible<B>): Invertible<A> => ({
-  forward: (a) => outside.inverse(layer.forward(outside.forward(a))),
-  inverse: (b) => outside.inverse(layer.inverse(outside.forward(b))),
-});
-
 export const identity: Invertible<Value> = { forward: (x) => x, inverse: (y) => y };
+
+/** One layer after another. */
+export const compose = <A, B, C>(first: Invertible<A, B>, second: Invertible<B, C>): Invertible<A, C> => ({
+  forward: (a) => second.forward(first.forward(a)),
+  inverse: (c) => first.inverse(second.inverse(c)),
+});
+
+/** The inverse as a layer. */
+export const opposite = <A, B>({ forward, inverse }: Invertible<A, B>): Invertible<B, A> => ({
+  forward: inverse,
+  inverse: forward,
+});

@@ -4,13 +4,13 @@ import { ModelProtoSchema } from 'onnx-buf';
 import t from 'tap';
 import { seeded } from '../../../export/data/random.js';
 import { packagePath } from '../../../export/files/package.js';
-import { input } from '../../../export/graph/graph.js';
+import { input, parametersOf, topological, type Value } from '../../../export/graph/graph.js';
 import { staticShape } from '../../../export/graph/shape.js';
-import { sizeOf } from '../../../export/graph/tensor.js';
+import { type NamedTensors, sizeOf, zeros } from '../../../export/graph/tensor.js';
 import { graphFiles } from '../../../export/model/create.js';
 import { countTrained, networkParameters } from '../../../export/model/graphs.js';
 import { type Configuration, configurations } from '../../../export/networks/configurations.js';
-import { buildNetwork, type Network } from '../../../export/networks/index.js';
+import { buildNetwork, encode, isInvertible, type Network } from '../../../export/networks/index.js';
 import { noise, randomParameters, relativeError, sessionOf } from '../../helpers/graph.js';
 import { miniature } from '../../helpers/networks.js';
 
@@ -73,40 +73,78 @@ t.test('torchvision’s names for ResNet-50', async (t) => {
   t.same(parameters.get('fc.weight'), [1000, 2048]);
 });
 
-/** Runs every reversible block between the states around it, forwards and backwards. */
-async function reversibleBlocks(network: Network) {
+const outputsOf = (parts: Record<string, readonly Value[]>): Record<string, Value> =>
+  Object.fromEntries(
+    Object.entries(parts).flatMap(([name, values]) => values.map((v, s) => [`${name}_${s}`, v] as const)),
+  );
+
+const inputOf = ({ input: { channels, height, width } }: Network): Value =>
+  input('x', 'float32', ['N', channels, height, width]);
+
+/** Runs values that depend on the network's input, on two random inputs. */
+async function run(network: Network, x: Value, outputs: Record<string, Value>, weights: NamedTensors) {
+  const session = await sessionOf({ name: 'blocks', inputs: [x], outputs }, weights);
   const { height, width, channels } = network.input;
-  const x = input('x', 'float32', ['N', channels, height, width]);
-  const { states, features } = network.encode(x);
-  const blocks = [...network.reversible].map(([i, layer]) => {
-    const [before, after] = [states[i]!, states[i + 1]!] as [readonly [never, never], readonly [never, never]];
-    return { before, there: layer.forward(before), after, back: layer.inverse(after) };
-  });
-  const named = blocks.flatMap((block, i) =>
-    Object.entries(block).flatMap(([part, pair]) => pair.map((v, s) => [`${part}_${i}_${s}`, v] as const)),
-  );
-  const weights = randomParameters(networkParameters(network), seeded(3));
-  const session = await sessionOf(
-    { name: 'blocks', inputs: [x], outputs: { features, ...Object.fromEntries(named) } },
-    weights,
-  );
-  const outputs = await session.run({ x: noise([2, channels, height, width], seeded(4)) });
+  const results = await session.run({ x: noise([2, channels, height, width], seeded(4)) });
   await session.release();
-  return { outputs, count: blocks.length };
+  return results;
 }
 
+/** How many blocks of each miniature have an inverse. */
+const reversible: Record<string, number> = { irevnet: 4, revnet: 3, resnet: 0 };
+
 for (const [architecture, config] of Object.entries(miniature)) {
-  t.test(`${architecture}: features have their shape, and its reversible blocks are`, async (t) => {
-    const network = buildNetwork({ architecture, config: { ...config } });
-    const { outputs, count } = await reversibleBlocks(network);
+  const network = buildNetwork({ architecture, config: { ...config } });
+  const weights = randomParameters(networkParameters(network), seeded(3));
+
+  t.test(`${architecture}: features have their shape, and blocks with an inverse are inverted`, async (t) => {
+    const x = inputOf(network);
+    const { features, states } = encode(network, x);
+    const found = network.blocks.flatMap((block, i) =>
+      block.inverse ? [outputsOf({ [`before_${i}`]: states[i]!, [`back_${i}`]: block.inverse(states[i + 1]!) })] : [],
+    );
+    t.equal(found.length, reversible[architecture]);
+    t.equal(isInvertible(network), architecture === 'irevnet');
+    t.equal(states.length, network.blocks.length + 1);
+    const outputs = await run(network, x, Object.assign({ features }, ...found), weights);
     t.same(outputs.features!.dims, [2, ...network.features]);
-    t.equal(count, { irevnet: 4, revnet: 3, resnet: 0 }[architecture]);
-    t.equal(network.decode !== undefined, architecture === 'irevnet');
-    for (let i = 0; i < count; i++) {
-      for (const s of [0, 1]) {
-        t.ok(relativeError(outputs[`there_${i}_${s}`]!, outputs[`after_${i}_${s}`]!) < 1e-6, `block ${i} is its layer`);
-        t.ok(relativeError(outputs[`back_${i}_${s}`]!, outputs[`before_${i}_${s}`]!) < 1e-5, `block ${i} is inverted`);
-      }
+    for (const name of Object.keys(outputs).filter((name) => name.startsWith('back'))) {
+      const before = outputs[name.replace('back', 'before')]!;
+      t.ok(relativeError(outputs[name]!, before) < 1e-5, name);
     }
+  });
+
+  t.test(`${architecture}: a block whose branches give zero is its shortcut`, async (t) => {
+    const x = inputOf(network);
+    const { states } = encode(network, x);
+    const branches = network.blocks.flatMap((block, i) => block.residual!(states[i]!));
+    const own = parametersOf(branches).filter((p) => p.source.name.startsWith(network.blocks[0]!.name));
+    t.ok(own.length > 0, 'the first block has parameters of its own');
+    const inBlock = network.blocks[0]!;
+    const silenced = new Map(weights);
+    for (const { source, type } of own) silenced.set(source.name, zeros(staticShape(type.shape)));
+    const [start, end] = [states[0]!, states[1]!];
+    const outputs = await run(
+      network,
+      x,
+      outputsOf({ residual: inBlock.residual!(start), after: end, shortcut: inBlock.shortcut!(start) }),
+      silenced,
+    );
+    for (const [name, value] of Object.entries(outputs)) {
+      if (name.startsWith('residual'))
+        t.ok(
+          value.data.every((v) => v === 0),
+          `${name} is zero`,
+        );
+      if (name.startsWith('after')) t.same(value.data, outputs[name.replace('after', 'shortcut')]!.data, name);
+    }
+  });
+
+  t.test(`${architecture}: a residual is a value of the forward pass`, async (t) => {
+    const x = inputOf(network);
+    const { features, states } = encode(network, x);
+    const before = topological([features]).length;
+    const branches = network.blocks.flatMap((block, i) => block.residual!(states[i]!));
+    t.equal(topological([features, ...branches]).length, before, 'asking for it adds no node');
   });
 }
