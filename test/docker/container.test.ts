@@ -17,7 +17,7 @@ interface Stage {
 
 const read = (...path: string[]): Promise<string> => readFile(packagePath(...path), 'utf8');
 
-/** A Dockerfile's stages; lines that go on are joined. */
+/** The stages of a Dockerfile; continued lines are joined. */
 function stagesOf(text: string): Stage[] {
   const lines = text
     .replace(/^\s*#.*\n/gm, '')
@@ -34,7 +34,7 @@ function stagesOf(text: string): Stage[] {
   return stages;
 }
 
-/** Names and values of ENV or LABEL. */
+/** The names and values that ENV or LABEL sets in a stage. */
 function pairsOf({ instructions }: Stage, wanted: string): Map<string, string> {
   const pairs = instructions
     .filter(([keyword]) => keyword === wanted)
@@ -78,7 +78,7 @@ const { engines, dependencies } = require(packagePath('package.json')) as {
   dependencies: Record<string, string>;
 };
 
-t.test('every variable of the service is a setting', async (t) => {
+t.test('every IREVNET_ variable is a setting of the service', async (t) => {
   const known = new Set(settings.map(variableOf));
   const { cpu, cuda } = await dockerfile();
   const texts = [await read('docker', 'Dockerfile'), (await compose()).text, await read('docker', 'README.md')];
@@ -87,7 +87,7 @@ t.test('every variable of the service is a setting', async (t) => {
   t.equal(pairsOf(cuda, 'ENV').get('IREVNET_EXECUTION_PROVIDER'), 'cuda');
 });
 
-t.test('the targets differ in what CUDA needs alone', async (t) => {
+t.test('the targets cpu and cuda differ only in what CUDA needs', async (t) => {
   const { cpu, cuda } = await dockerfile();
   for (const keyword of ['ENTRYPOINT', 'CMD', 'USER', 'WORKDIR', 'EXPOSE', 'ARG']) {
     const of = ({ instructions }: Stage) => instructions.filter(([name]) => name === keyword);
@@ -97,14 +97,14 @@ t.test('the targets differ in what CUDA needs alone', async (t) => {
   t.same([...pairsOf(cuda, 'LABEL').keys()], [...pairsOf(cpu, 'LABEL').keys()]);
   for (const [name, value] of pairsOf(cpu, 'ENV')) t.equal(pairsOf(cuda, 'ENV').get(name), value, name);
   t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), { ORT_DISABLE_TELEMETRY: '1', NVIDIA_TF32_OVERRIDE: '0' });
-  t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), environment, 'what is measured is what the container runs');
+  t.match(Object.fromEntries(pairsOf(cpu, 'ENV')), environment, 'the benchmarks use the environment of the container');
   for (const { instructions } of [cpu, cuda]) {
     const [[, check] = []] = instructions.filter(([keyword]) => keyword === 'HEALTHCHECK');
     t.match(check, 'CMD ["node", "/app/dist/src/cli/main.js", "health"]');
   }
 });
 
-t.test('what is copied is there and in the context', async (t) => {
+t.test('every copied path exists and is part of the build context', async (t) => {
   const { stages } = await dockerfile();
   const admitted = (await read('.dockerignore'))
     .split('\n')
@@ -117,32 +117,35 @@ t.test('what is copied is there and in the context', async (t) => {
   for (const path of copies) t.ok(existsSync(packagePath(path)), path);
 });
 
-t.test('the provider is of the runtime that is pinned, and lies where the runtime looks', async (t) => {
-  const { stages } = await dockerfile();
-  const home = dirname(require.resolve('onnxruntime-node/package.json'));
-  const { version } = require('onnxruntime-node/package.json') as { version: string };
-  const { nuget } = require(`${home}/script/install-metadata-versions.js`) as { nuget: { version: string }[] };
-  t.equal(version, dependencies['onnxruntime-node']);
-  t.same(
-    nuget.map((one) => one.version),
-    [version],
-  );
-  const copied = JSON.stringify([...stages.values()].map(({ instructions }) => instructions));
-  const folders = new Set(copied.match(/onnxruntime-node\/bin\/[\w/-]+?(?=\/(?:lib|"))/g));
-  t.same([...folders], ['onnxruntime-node/bin/napi-v6/linux/x64']);
-  t.ok(existsSync(`${home}/bin/napi-v6/linux/x64/onnxruntime_binding.node`));
-});
+t.test(
+  'the CUDA provider has the version of the pinned runtime and lies in the folder that the runtime loads from',
+  async (t) => {
+    const { stages } = await dockerfile();
+    const home = dirname(require.resolve('onnxruntime-node/package.json'));
+    const { version } = require('onnxruntime-node/package.json') as { version: string };
+    const { nuget } = require(`${home}/script/install-metadata-versions.js`) as { nuget: { version: string }[] };
+    t.equal(version, dependencies['onnxruntime-node']);
+    t.same(
+      nuget.map((one) => one.version),
+      [version],
+    );
+    const copied = JSON.stringify([...stages.values()].map(({ instructions }) => instructions));
+    const folders = new Set(copied.match(/onnxruntime-node\/bin\/[\w/-]+?(?=\/(?:lib|"))/g));
+    t.same([...folders], ['onnxruntime-node/bin/napi-v6/linux/x64']);
+    t.ok(existsSync(`${home}/bin/napi-v6/linux/x64/onnxruntime_binding.node`));
+  },
+);
 
-t.test('Node is one that the package takes', async (t) => {
+t.test('the image has the newest Node line that the package supports, and CUDA 13', async (t) => {
   const { defaults } = await dockerfile();
   const [, major] = /node:(\d+)-/.exec(defaults.get('NODE_IMAGE')!)!;
-  const [, least] = /^>=(\d+)/.exec(engines.node)!;
-  t.ok(Number(major) >= Number(least));
-  t.equal(Number(major) % 2, 0, 'of a line with long-term support');
+  const [, least, next] = /^>=(\d+)\.\d+ <(\d+)$/.exec(engines.node)!;
+  t.equal(Number(major), Number(next) - 1);
+  t.ok(Number(major) > Number(least));
   t.match(defaults.get('CUDA_IMAGE'), /:13\.[\d.]+-cudnn-runtime-/, 'CUDA 13 with cuDNN');
 });
 
-t.test('compose refers to what there is', async (t) => {
+t.test('compose.yaml refers to build targets, files and volumes that exist', async (t) => {
   const { services, volumes } = await compose();
   const { stages } = await dockerfile();
   for (const [name, { build, volumes: mounts = [] }] of Object.entries(services)) {
@@ -183,7 +186,7 @@ t.test('Prometheus finds the service, and Grafana finds Prometheus and the dashb
   t.ok(mounted(grafana, '/etc/grafana/provisioning/datasources'));
 });
 
-t.test('libraries that are missing fail the check', async (t) => {
+t.test('cuda-libraries.sh fails where the CUDA provider is missing', async (t) => {
   const folder = t.testdir({ docker: { 'cuda-libraries.sh': await read('docker', 'cuda-libraries.sh') } });
   const { status, stderr } = spawnSync('sh', ['docker/cuda-libraries.sh'], { cwd: folder, encoding: 'utf8' });
   t.equal(status, 1);

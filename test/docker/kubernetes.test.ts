@@ -12,13 +12,14 @@ import t from 'tap';
 import { readConfig, settings, variableOf } from '../../src/common/config.js';
 import { exitCodes } from '../../src/common/exit-codes.js';
 import { declared } from '../../src/observe/declared.js';
-import { service } from '../helpers/app.js';
+import { randomModels, service } from '../helpers/app.js';
 import type { IInferenceService, IServingRuntime } from '../helpers/kserve.js';
 import { render } from '../helpers/kustomize.js';
 import { everything, extended, objectsOf, podsOfAll } from '../helpers/manifests.js';
+import { miniature } from '../helpers/networks.js';
 import { environmentOf, find, type Pod, podsOf } from '../helpers/pods.js';
 
-t.test('pods keep to what the Pod Security Standard calls restricted, and more', async (t) => {
+t.test('pods follow the Pod Security Standard "restricted"', async (t) => {
   const pods = await podsOfAll();
   t.equal(pods.length, 5);
   for (const { title, spec, container } of pods) {
@@ -51,7 +52,7 @@ t.test('pods keep to what the Pod Security Standard calls restricted, and more',
   t.match(namespace.metadata!.labels, { 'pod-security.kubernetes.io/enforce': 'restricted' });
 });
 
-t.test('variables are settings, with values in their ranges', async (t) => {
+t.test('environment variables are settings of the service, with values in their ranges', async (t) => {
   const known = settings.map(variableOf);
   for (const { title, container } of [...(await podsOfAll()), ...podsOf(await everything(t))]) {
     const environment = environmentOf(container);
@@ -61,8 +62,9 @@ t.test('variables are settings, with values in their ranges', async (t) => {
   }
 });
 
-t.test('servers listen where they are looked for, and answer the probes', async (t) => {
-  const { app } = await service(t);
+t.test('servers listen on the declared port and answer the probes', async (t) => {
+  const models = await randomModels(t, { miniature: { config: miniature.irevnet } });
+  const { app } = await service(t, { models, model: 'miniature' });
   const servers = (await podsOfAll()).filter(({ container }) => container.args![0] === 'serve');
   t.equal(servers.length, 3);
   for (const { title, container } of servers) {
@@ -85,13 +87,13 @@ t.test('pods are not killed before they have drained', async (t) => {
   for (const { title, spec, container } of await podsOfAll()) {
     if (container.args![0] !== 'serve') continue;
     const { grace, timeout } = readConfig({}, environmentOf(container));
-    t.ok(grace >= 5, `${title}: proxies hear of it`);
-    // An answer that is not read is cut off after twice the time for it.
+    t.ok(grace >= 5, `${title}: proxies have time to stop sending requests`);
+    // The service closes a connection whose client does not read the reply after twice the timeout.
     t.ok(spec.terminationGracePeriodSeconds! > grace + 2 * timeout, title);
   }
 });
 
-t.test('workers and threads are as many as CPUs', async (t) => {
+t.test('workers times threads is the number of CPUs', async (t) => {
   for (const folder of ['overlays/cpu', 'batch/encode', 'kserve']) {
     const [pod] = podsOf(await objectsOf(folder));
     const { workers, threads } = readConfig({}, environmentOf(pod!.container));
@@ -99,7 +101,7 @@ t.test('workers and threads are as many as CPUs', async (t) => {
   }
 });
 
-t.test('a pod on a GPU asks for one and computes there, others do not', async (t) => {
+t.test('pods of the CUDA image request a GPU and compute on it, others do not', async (t) => {
   for (const pod of await podsOfAll()) {
     const { image, resources } = pod.container;
     const { IREVNET_EXECUTION_PROVIDER: provider } = environmentOf(pod.container);
@@ -112,7 +114,7 @@ t.test('a pod on a GPU asks for one and computes there, others do not', async (t
   t.match(spec!.template.spec!.tolerations, [{ key: 'nvidia.com/gpu', operator: 'Exists' }]);
 });
 
-t.test('everything selects the pods of the Deployment', async (t) => {
+t.test('every selector matches the pods of the Deployment', async (t) => {
   const objects = await everything(t);
   const { metadata, spec } = find<IDeployment>(objects, 'Deployment')!;
   const labels = spec!.template.metadata!.labels!;
@@ -130,11 +132,11 @@ t.test('everything selects the pods of the Deployment', async (t) => {
   for (const selector of selectors) t.strictSame({ ...labels, ...selector }, labels);
   for (const selector of selectors) t.ok(Object.keys(selector!).length > 0);
   const [job] = podsOf(await objectsOf('batch/encode'));
-  t.notMatch(job!.labels, service.spec!.selector!, 'requests do not go to jobs');
+  t.notMatch(job!.labels, service.spec!.selector!, 'the Service does not send requests to jobs');
   const target = { apiVersion: 'apps/v1', kind: 'Deployment', name: metadata!.name };
   t.strictSame(find<IHorizontalPodAutoscaler>(objects, 'HorizontalPodAutoscaler')!.spec!.scaleTargetRef, target);
   t.strictSame(find<IScaledObject>(objects, 'ScaledObject')!.spec.scaleTargetRef, target);
-  t.equal(spec!.replicas, undefined, 'the number of replicas is the autoscaler’s');
+  t.equal(spec!.replicas, undefined, 'the autoscaler sets the number of replicas');
 });
 
 t.test('ports agree', async (t) => {
@@ -148,7 +150,7 @@ t.test('ports agree', async (t) => {
   }
 });
 
-t.test('autoscaling on the queue asks for series that there are, of what is scraped', async (t) => {
+t.test('KEDA scales on series that the service exposes and Prometheus scrapes', async (t) => {
   const objects = await everything(t);
   const { triggers, minReplicaCount } = find<IScaledObject>(objects, 'ScaledObject')!.spec;
   const { metadata } = find<IServiceMonitor>(objects, 'ServiceMonitor')!;
@@ -161,13 +163,13 @@ t.test('autoscaling on the queue asks for series that there are, of what is scra
     t.equal(type, 'prometheus');
     t.ok(Object.keys(declared).includes(/irevnet_\w+/.exec(metadata.query!)![0]), metadata.query!);
     t.match(metadata.query, `{job="${name}", namespace="${namespace}"}`);
-    t.ok(Number(metadata.threshold) < readConfig({}, {}).maxQueue, 'pods are added before requests are refused');
+    t.ok(Number(metadata.threshold) < readConfig({}, {}).maxQueue, 'pods are added before the queue is full');
   }
   t.equal(metadata!.namespace, namespace);
-  t.ok(minReplicaCount! >= 2, 'one may go');
+  t.ok(minReplicaCount! >= 2, 'a second replica serves while one restarts');
 });
 
-t.test('with API keys Prometheus shows one, and the file is where the setting says', async (t) => {
+t.test('with API keys Prometheus sends one, and the keys file is mounted where the setting says', async (t) => {
   const { objects } = await render(extended(t, 'cpu', ['monitoring', 'api-keys']));
   const [{ spec, container }] = podsOf(objects) as [Pod];
   const { apiKeysFile } = readConfig({}, environmentOf(container));
@@ -178,14 +180,14 @@ t.test('with API keys Prometheus shows one, and the file is where the setting sa
   t.match(endpoint, { port: 'http', path: '/metrics', authorization: { credentials: { name: secret!.secretName } } });
 });
 
-t.test('models are read from where they are mounted', async (t) => {
+t.test('the service reads models from the mounted volume', async (t) => {
   const { objects } = await render(extended(t, 'cpu', ['models-volume']));
   const [{ container }] = podsOf(objects) as [Pod];
   const { mountPath } = container.volumeMounts!.find(({ name }) => name === 'models')!;
   t.equal(readConfig({}, environmentOf(container)).models, mountPath);
 });
 
-t.test('KServe finds the runtime, its protocol and the models', async (t) => {
+t.test('the InferenceService refers to the runtime, its protocol and its models folder', async (t) => {
   const objects = await objectsOf('kserve');
   const { metadata, spec } = find<IServingRuntime>(objects, 'ServingRuntime')!;
   const { model } = find<IInferenceService>(objects, 'InferenceService')!.spec.predictor;
@@ -196,12 +198,12 @@ t.test('KServe finds the runtime, its protocol and the models', async (t) => {
   t.equal(readConfig({}, environmentOf(spec.containers[0]!)).models, '/mnt/models');
 });
 
-t.test('each index of the job is a shard, and it is retried by itself', async (t) => {
+t.test('each index of the job computes one shard and is retried alone', async (t) => {
   const { spec } = find<IJob>(await objectsOf('batch/encode'), 'Job')!;
   const { args } = spec!.template.spec!.containers[0]!;
   t.equal(args![args!.indexOf('--shard') + 1], `$(JOB_COMPLETION_INDEX)/${spec!.completions}`);
   t.match(spec, { completionMode: 'Indexed', backoffLimitPerIndex: 3 });
-  // Both are demanded by backoffLimitPerIndex and podFailurePolicy.
+  // backoffLimitPerIndex and podFailurePolicy both require it.
   t.equal(spec!.template.spec!.restartPolicy, 'Never');
   const common = ['usage', 'models-missing', 'model-damaged', 'not-writable', 'not-permitted'] as const;
   t.strictSame(reactionsOf(spec!), {
@@ -211,16 +213,16 @@ t.test('each index of the job is a shard, and it is retried by itself', async (t
   });
 });
 
-/** What a job does about which exit codes. */
+/** The exit codes for which a job takes each action. */
 const reactionsOf = ({ podFailurePolicy }: NonNullable<IJob['spec']>) =>
   Object.fromEntries(podFailurePolicy!.rules.map(({ action, onExitCodes }) => [action, onExitCodes?.values]));
 
-t.test('the merge takes what the shards wrote, and is not tried again where that is no use', async (t) => {
+t.test('the merge reads what the shards wrote, and is not retried after permanent failures', async (t) => {
   const merge = find<IJob>(await objectsOf('batch/merge'), 'Job')!.spec!;
   const encode = find<IJob>(await objectsOf('batch/encode'), 'Job')!.spec!;
   const [output, merged] = [encode, merge].map(({ template }) => template.spec!.containers[0]!.args!);
   t.equal(merged!.at(-1), output![output!.indexOf('--output') + 1]);
   t.strictSame(encode.template.spec!.volumes, merge.template.spec!.volumes);
-  const useless = (['usage', 'not-writable', 'images-skipped'] as const).map((reason) => exitCodes[reason]);
-  t.strictSame(reactionsOf(merge), { Ignore: undefined, FailJob: useless });
+  const permanent = (['usage', 'not-writable', 'images-skipped'] as const).map((reason) => exitCodes[reason]);
+  t.strictSame(reactionsOf(merge), { Ignore: undefined, FailJob: permanent });
 });

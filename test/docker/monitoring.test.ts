@@ -3,27 +3,29 @@ import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { packagePath } from '../../export/files/package.js';
 import { createMetrics } from '../../src/observe/metrics.js';
-import { form, raw, service } from '../helpers/app.js';
+import { form, randomModels, raw, service } from '../helpers/app.js';
 import { type Family, parseExposition } from '../helpers/exposition.js';
 import { pngOf } from '../helpers/images.js';
-import { someImages } from '../helpers/networks.js';
+import { miniature, someImages } from '../helpers/networks.js';
 
-/** A series that an expression asks for, and with which labels; those of a grouping count for each of its series. */
-interface Asked {
+/** A series in an expression. Labels of a grouping count for each of its series. */
+interface Selection {
   readonly metric: string;
   readonly labels: readonly string[];
-  /** Values that a label is asked to have. */
+  /** Values that the expression compares labels with. */
   readonly values: readonly (readonly [label: string, value: string])[];
 }
 
 /** Words of PromQL that are neither functions nor series. */
 const WORDS = new Set(['by', 'without', 'and', 'or', 'unless', 'on', 'ignoring', 'offset', 'bool', 'group_left']);
-/** Labels that Prometheus itself puts on every series, and its own series of targets. */
+/** Labels that Prometheus adds to every series, and its own series of targets. */
 const SCRAPED = ['job', 'instance'];
 const OF_TARGETS = 'up';
+/** Labels of which a few requests do not produce every value. */
+const OPEN_LABELS = [...SCRAPED, 'status'];
 
-/** The series in an expression of PromQL, as far as the language is used here. */
-function seriesOf(expression: string): Asked[] {
+/** The series in a PromQL expression; reads the part of the language that dashboard and alerts use. */
+function seriesOf(expression: string): Selection[] {
   const grouped = [...expression.matchAll(/\b(?:by|on)\s*\(([^)]*)\)/g)].flatMap(([, names]) => names!.split(','));
   const bare = expression.replace(/\b(?:by|on)\s*\([^)]*\)/g, '').replace(/\[[^\]]*\]|\boffset\s+\w+/g, '');
   return [...bare.matchAll(/([a-zA-Z_:][\w:]*)\s*(\(|\{([^}]*)\})?/g)].flatMap(([, word, next, inside = '']) => {
@@ -35,11 +37,11 @@ function seriesOf(expression: string): Asked[] {
   });
 }
 
-/** What is wrong with an expression, given what the service says. */
+/** The mistakes in an expression, given the series that a service exposes. */
 function mistakes(expression: string, families: ReadonlyMap<string, Family>): string[] {
-  const asked = seriesOf(expression);
-  if (asked.length === 0) return ['names no series'];
-  return asked.flatMap(({ metric, labels, values }) => {
+  const selections = seriesOf(expression);
+  if (selections.length === 0) return ['names no series'];
+  return selections.flatMap(({ metric, labels, values }) => {
     if (metric === OF_TARGETS) return [];
     const [, base, suffix] = /^(.*?)(_bucket|_sum|_count)?$/.exec(metric)!;
     const family = families.get(base!) ?? families.get(metric);
@@ -48,22 +50,17 @@ function mistakes(expression: string, families: ReadonlyMap<string, Family>): st
     const samples = family.samples.filter(({ name }) => name === metric);
     const known = new Set([...SCRAPED, ...samples.flatMap((s) => Object.keys(s.labels))]);
     const wrong = labels.filter((label) => !known.has(label)).map((label) => `${metric} has no label ${label}`);
-    const missing = values
-      .filter(
-        ([label, value]) =>
-          known.has(label) && !OPEN_LABELS.includes(label) && !samples.some((s) => s.labels[label] === value),
-      )
-      .map(([label, value]) => `${metric} never has ${label}="${value}"`);
-    return [...wrong, ...missing];
+    const closed = values.filter(([label]) => known.has(label) && !OPEN_LABELS.includes(label));
+    const missing = closed.filter(([label, value]) => !samples.some((s) => s.labels[label] === value));
+    return [...wrong, ...missing.map(([label, value]) => `${metric} never has ${label}="${value}"`)];
   });
 }
-/** Labels whose values do not all come up in a few requests. */
-const OPEN_LABELS = [...SCRAPED, 'status'];
 
-/** What a service on a machine with a GPU says after a few requests. */
-async function said(t: Test): Promise<Map<string, Family>> {
+/** The metrics that a service on a machine with a GPU exposes after a few requests. */
+async function exposed(t: Test): Promise<Map<string, Family>> {
   const gpus = async () => [{ index: '0', utilization: 0.5, used: 1, total: 2 }];
-  const { app } = await service(t, {}, createMetrics(gpus));
+  const models = await randomModels(t, { miniature: { config: miniature.irevnet } });
+  const { app } = await service(t, { models, model: 'miniature' }, createMetrics(gpus));
   const png = await pngOf(await someImages('test'), 0);
   const upload = await form(['file', png], ['file', png]);
   const features = await app.inject({ method: 'POST', url: '/encode', ...upload });
@@ -71,6 +68,7 @@ async function said(t: Test): Promise<Map<string, Family>> {
   await app.inject('/nowhere');
   return parseExposition((await app.inject('/metrics')).payload);
 }
+const families = await exposed(t);
 
 interface Panel {
   readonly id: number;
@@ -80,7 +78,7 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string; readonly legendFormat: string; readonly refId: string }[];
 }
 
-t.test('mistakes are found', async (t) => {
+t.test('a wrong expression is recognised', async (t) => {
   const families = parseExposition(
     '# HELP a_total x\n# TYPE a_total counter\na_total{state="up"} 1\n# HELP h x\n# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n',
   );
@@ -104,8 +102,7 @@ t.test('mistakes are found', async (t) => {
   }
 });
 
-t.test('the dashboard asks for what there is', async (t) => {
-  const families = await said(t);
+t.test('the dashboard uses series and labels that the service exposes', async (t) => {
   const text = await readFile(packagePath('docker', 'grafana', 'irevnet.json'), 'utf8');
   const { panels, templating, schemaVersion } = JSON.parse(text) as {
     panels: Panel[];
@@ -142,8 +139,7 @@ t.test('the dashboard asks for what there is', async (t) => {
 const labelsOf = (families: ReadonlyMap<string, Family>, metric: string): string[] =>
   (families.get(metric)?.samples ?? []).flatMap(({ labels }) => Object.keys(labels));
 
-t.test('alerts ask for what there is, and say what to do', async (t) => {
-  const families = await said(t);
+t.test('alerts use series and labels that the service exposes, and say what to do', async (t) => {
   const { groups } = parse(await readFile(packagePath('docker', 'prometheus', 'alerts.yaml'), 'utf8')) as {
     groups: { rules: { alert: string; expr: string; annotations: Record<string, string> }[] }[];
   };
@@ -155,7 +151,7 @@ t.test('alerts ask for what there is, and say what to do', async (t) => {
   }
 });
 
-t.test('Prometheus is told where the service is', async (t) => {
+t.test('Prometheus scrapes the service', async (t) => {
   const text = await readFile(packagePath('docker', 'prometheus', 'prometheus.yaml'), 'utf8');
   t.match(parse(text), {
     rule_files: ['alerts.yaml'],

@@ -1,8 +1,7 @@
-import ts from 'typescript';
-import { packagePath } from '../../export/files/package.js';
+import { diagnosticsOf } from './compiler.js';
 import type { Manifest } from './kustomize.js';
 
-/** Where the types and validators of a group of kinds are; those of Kubernetes itself where none of these matches. */
+/** The npm package with the types and validators of a group of kinds. Kinds of other groups are Kubernetes' own. */
 const PACKAGES: readonly (readonly [group: RegExp, module: (kind: string) => string])[] = [
   [/^keda\.sh\//, (kind) => `@kubernetes-models/keda/${kind}`],
   [/^monitoring\.coreos\.com\//, (kind) => `@kubernetes-models/prometheus-operator/${kind}`],
@@ -18,50 +17,23 @@ const moduleOf = ({ apiVersion, kind }: Manifest): string => {
 const titleOf = ({ kind, metadata }: Manifest): string => `${kind} ${metadata.name}`;
 
 /**
- * What is wrong with objects: fields that there are not (which the validators of the packages let through, as they do not
- * close their schemas) by a check of types, and wrong values by the validators.
+ * The mistakes in objects. The TypeScript compiler finds unknown fields, which the packages' validators accept because
+ * their schemas are open; the validators find wrong values.
  */
 export async function mistakesIn(objects: readonly Manifest[]): Promise<string[]> {
   const invalid = await Promise.all(objects.map(invalidIn));
   return [...mistypedIn(objects), ...invalid.flat()];
 }
 
-/** Objects as TypeScript has them: literals of their kinds' types, which may have no other fields. */
+/** Compiles objects as literals of their kinds' types: the compiler refuses unknown fields in literals. */
 function mistypedIn(objects: readonly Manifest[]): string[] {
   const lines = objects.map(
     (object, i) =>
       `import type { I${object.kind} as T${i} } from '${moduleOf(object)}'; export const o${i}: T${i} = ${JSON.stringify(object)};`,
   );
-  return diagnosticsOf(lines.join('\n')).map(({ line, text }) => `${titleOf(objects[line]!)}: ${text}`);
-}
-
-interface Diagnostic {
-  readonly line: number;
-  readonly text: string;
-}
-
-/** What the compiler says of a source that lies beside this one. */
-function diagnosticsOf(source: string): Diagnostic[] {
-  const options: ts.CompilerOptions = {
-    strict: true,
-    noEmit: true,
-    skipLibCheck: true,
-    types: [],
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  };
-  const name = packagePath('test', 'helpers', 'manifests.generated.ts');
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (path) => path === name || fileExists(path);
-  host.getSourceFile = (path, target, ...rest) =>
-    path === name ? ts.createSourceFile(path, source, target) : getSourceFile(path, target, ...rest);
-  const program = ts.createProgram([name], options, host);
-  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => ({
-    line: file && start !== undefined ? file.getLineAndCharacterOfPosition(start).line : 0,
-    text: ts.flattenDiagnosticMessageText(messageText, ' '),
-  }));
+  return diagnosticsOf(lines.join('\n'), 'test', 'helpers', 'manifests.generated.ts').map(
+    ({ line, text }) => `${titleOf(objects[line]!)}: ${text}`,
+  );
 }
 
 type Model = new (data: unknown) => { validate(): void };
@@ -78,7 +50,7 @@ async function invalidIn(object: Manifest): Promise<string[]> {
   }
 }
 
-/** What KServe's objects hold of a pod. They have no validators of their own. */
+/** KServe's kinds have no validators, so the part of an object that is a pod's is validated as a pod. */
 function podIn({ metadata, spec }: Manifest): Manifest {
   const { predictor = {}, ...own } = spec as { readonly predictor?: object };
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [], ...own, ...predictor } };

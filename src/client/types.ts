@@ -1,0 +1,124 @@
+import type { FloatArray } from './npy.js';
+
+/** A file to upload: any picture in JPEG, PNG, WebP, GIF, TIFF or AVIF. */
+export type Upload = Blob | Uint8Array | ArrayBuffer;
+
+/** Features Φ(x) of N images, [N, C, H, W], and the model that computed them. */
+export interface Features extends FloatArray {
+  readonly model: string;
+}
+
+/** How a picture was prepared for the model. */
+export interface Prepared {
+  readonly source: { readonly type: string; readonly width: number; readonly height: number };
+  /** Steps in order, in words; empty when the picture was taken as it is. */
+  readonly done: readonly string[];
+}
+
+export interface Classification {
+  readonly model: string;
+  /** One for each picture, in order. */
+  readonly predictions: readonly {
+    /** Labels, the most probable first. */
+    readonly top: readonly { readonly index: number; readonly label: string; readonly probability: number }[];
+    readonly image: Prepared;
+  }[];
+}
+
+/** Numbers as JSON has them, row by row. */
+export interface Numbers {
+  readonly shape: readonly number[];
+  readonly data: readonly number[];
+}
+
+/** Recovered images as numbers. */
+export interface Recovered {
+  readonly model: string;
+  /** The network's input, [N, C, H, W]: normalised pixels. */
+  readonly image: Numbers;
+  /** 8-bit pixels, [N, H, W, C]. */
+  readonly pixels: Numbers;
+}
+
+/** What each format of recovered images becomes. npy holds the network's input, [N, C, H, W]. */
+export interface Recoveries {
+  readonly png: Blob;
+  readonly gif: Blob;
+  readonly npy: FloatArray;
+  readonly json: Recovered;
+}
+
+/** What is known about a model; openapi.yaml describes every field. */
+export interface Model {
+  readonly name: string;
+  readonly description: string;
+  readonly architecture: {
+    readonly name: string;
+    readonly config: Readonly<Record<string, unknown>>;
+    /** Trained numbers. */
+    readonly parameters: number;
+  };
+  /** k: Φ⁻¹ is exact on multiples of 2^-k; null: plain floats. */
+  readonly grid: number | null;
+  readonly input: {
+    readonly height: number;
+    readonly width: number;
+    readonly channels: number;
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  };
+  readonly labels: readonly string[];
+  /** Shape of one image's features, [C, H, W]. */
+  readonly features: { readonly shape: readonly number[] };
+}
+
+export interface Models {
+  /** The model that is used when a request names none. */
+  readonly default: string;
+  readonly models: readonly Model[];
+}
+
+export interface Readiness {
+  readonly status: string;
+  /** What computes: cpu, cuda or oip (other servers). */
+  readonly provider: string;
+}
+
+export interface Version {
+  readonly name: string;
+  readonly version: string;
+  /** Version of the Node.js that runs the service. */
+  readonly node: string;
+}
+
+export interface RequestOptions {
+  /** Aborts the request. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ModelOptions extends RequestOptions {
+  /** Name of a model; the service's default model when it is left out. */
+  readonly model?: string | undefined;
+}
+
+export interface ImageOptions extends ModelOptions {
+  /** Whether light and dark are swapped before a model sees a picture; the service decides by the border by default. */
+  readonly invert?: 'auto' | 'yes' | 'no' | undefined;
+}
+
+export interface ClassifyOptions extends ImageOptions {
+  /** Labels for each picture; 5 by default. */
+  readonly topK?: number | undefined;
+}
+
+export interface DecodeOptions<Format extends 'png' | 'npy' | 'json'> extends ModelOptions {
+  /** png by default, which holds one image. */
+  readonly format?: Format | undefined;
+}
+
+export interface InterpolateOptions<Format extends keyof Recoveries> extends ImageOptions {
+  /** Frames, both ends included; 8 by default. */
+  readonly steps?: number | undefined;
+  /** png by default: the frames side by side. gif is animated. */
+  readonly format?: Format | undefined;
+}
