@@ -20,7 +20,7 @@ export class RequestWork implements Work {
   /** When the request's headers had arrived, by `performance.now()`. */
   readonly since = performance.now();
   readonly #abort = new AbortController();
-  readonly signal = this.#abort.signal;
+  readonly signal: AbortSignal = this.#abort.signal;
   readonly #admission: Admission;
   readonly #releases: (() => void)[] = [];
   #timer: NodeJS.Timeout;

@@ -4,7 +4,7 @@ import { product, type Shape, staticShape, type TensorType, windowed } from '../
 import { sumOf } from './elementwise.js';
 import { reshape, slice, transpose } from './movement.js';
 
-interface ConvOptions {
+export interface ConvOptions {
   stride: number;
   padding: number;
   dilation: number;

@@ -4,7 +4,7 @@ import { broadcast, type Shape, type TensorType } from '../shape.js';
 import { expand, sumTo } from './broadcast.js';
 import { sumOf } from './elementwise.js';
 
-interface Transposes {
+export interface Transposes {
   transA: boolean;
   transB: boolean;
 }
