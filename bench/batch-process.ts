@@ -5,14 +5,14 @@ import { packagePath } from '../export/files/package.js';
 import type { Summary } from '../src/jobs/run.js';
 import { environment } from './server.js';
 
-/** Starts `irevnet batch` in a process of its own; what it says of its progress is dropped. */
+/** Starts `irevnet batch` in its own process. Its progress is not shown. */
 export const startBatch = (args: readonly string[]): ChildProcess =>
   spawn(process.execPath, [packagePath('dist', 'src', 'cli', 'main.js'), 'batch', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: { ...environment, ...process.env },
   });
 
-/** Waits for its end. @throws Error when the exit code is not 0 */
+/** Waits for the end of the process. @throws Error when the exit code is not 0 */
 export async function ended(child: ChildProcess): Promise<Summary> {
   const [text, [code]] = await Promise.all([buffer(child.stdout!), once(child, 'close')]);
   if (code !== 0) throw new Error(`irevnet batch ended with ${code}`);

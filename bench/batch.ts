@@ -9,16 +9,15 @@ import { type Choice, eachSubject } from './subjects.js';
 
 const IMAGES = 10_000;
 const ROUNDS = 7;
-/** Batches larger than those that a service is measured by. */
+/** Batch sizes beyond those of the service. */
 const LARGER = [128, 256];
-/** Ways of the ceiling that are tried each time; which of them is best is not known for sure where others disturb. */
+/** The number of fastest settings of ONNX Runtime that are measured again in each round: noise may hide which is the best. */
 const WAYS = 3;
 
 /**
- * `irevnet batch encode` of 10,000 PNGs by one process: images a second over those of ONNX Runtime alone, which is measured
- * again before and after each run, since the speed of a machine drifts. It counts from the model being loaded to the last
- * byte written; `ratioInAll` is that of the whole process, from its start to its end. `cpuRatio` is the same of images a
- * second of processor time, which tells more where others use the processor too.
+ * Measures `irevnet batch encode` of 10,000 PNGs by one process against ONNX Runtime alone, which is measured before and after
+ * each run because the speed of a machine drifts. `ratio` counts from the loaded model to the last byte written, `ratioInAll`
+ * the whole process, and `cpuRatio` images per second of processor time, which suffers less from other load.
  */
 export const batch = ({ seconds = 5 }: Choice): AsyncGenerator<object> =>
   eachSubject({ seconds }, ['fashion-mnist'], (subject) =>
@@ -61,7 +60,7 @@ const medians = (rounds: readonly Round[]): Round => {
   return readable({ ratio: of('ratio'), ratioInAll: of('ratioInAll'), cpuRatio: of('cpuRatio') });
 };
 
-/** The most that one of some ways gives, by each clock. */
+/** The highest rates of some settings, by each clock. */
 async function best(ceiling: Ceiling, ways: readonly Way[], seconds: number): Promise<Rate> {
   const rates: Rate[] = [];
   for (const way of ways) rates.push(await rateOf(ceiling, way, seconds / ways.length));
@@ -73,7 +72,7 @@ interface Rate {
   readonly cpu: number;
 }
 
-/** Images a second, and a second of processor time. */
+/** Images per second, and per second of processor time. */
 async function rateOf(ceiling: Ceiling, way: Way, seconds: number): Promise<Rate> {
   const [start, before] = [performance.now(), process.cpuUsage()];
   const wall = await ceiling.rate(way, seconds);

@@ -13,7 +13,7 @@ t.test('the command survives SIGKILL, stops at SIGTERM, and reports in its exit 
   // Large images take long to decode, so the command is still running when it gets a signal.
   await writeFile(
     join(folder, 'large.png'),
-    await rectangle(3000, 3000, [255], [0]).toColourspace('b-w').png().toBuffer(),
+    await rectangle(2000, 2000, [255], [0]).toColourspace('b-w').png().toBuffer(),
   );
   for (let i = 0; i < 15; i++) await symlink('../large.png', join(input, `large-${i + 10}.png`));
   const inputs = 24;
