@@ -6,7 +6,7 @@ export function rows<T extends Tensor>({ type, dims, data }: T, from: number, to
   return { type, dims: [to - from, ...dims.slice(1)], data: data.subarray(from * size, to * size) } as Tensor as T;
 }
 
-/** Tensors one below the other. A single one is returned as it is. */
+/** Concatenates tensors along the first axis. A single tensor is returned without a copy. */
 export function stack<T extends Tensor>(parts: readonly T[]): T {
   const [first] = parts as readonly [T];
   if (parts.length === 1) return first;
@@ -21,7 +21,7 @@ export function stack<T extends Tensor>(parts: readonly T[]): T {
   return { type: first.type, dims: [count, ...first.dims.slice(1)], data } as Tensor as T;
 }
 
-/** The same, without a copy where they lie so in memory already. */
+/** Concatenates tensors along the first axis, without a copy if they already follow one another in one buffer. */
 export function joined<T extends Tensor>(parts: readonly T[]): T {
   const [first] = parts as readonly [T];
   let end = first.data.byteOffset;
@@ -39,7 +39,7 @@ export function joined<T extends Tensor>(parts: readonly T[]): T {
   return { type: first.type, dims: [count, ...first.dims.slice(1)], data } as Tensor as T;
 }
 
-/** The tensor in a buffer of its own, which can be given to another thread; copies only where it shares one. */
+/** The tensor in a buffer of its own, which can be transferred to another thread; copies only if it shares a buffer. */
 export function owned<T extends Tensor>(tensor: T): T {
   const alone = tensor.data.byteLength === tensor.data.buffer.byteLength;
   return alone ? tensor : ({ ...tensor, data: tensor.data.slice() } as T);

@@ -32,7 +32,7 @@ export function sumTo(g: Value, shape: Shape): Value {
 }
 
 /** The shape that is left after a reduction. */
-export function reducedShape(shape: Shape, { axes, keepdims }: ReduceOptions): Shape {
+function reducedShape(shape: Shape, { axes, keepdims }: ReduceOptions): Shape {
   const gone = new Set(axes.map((a) => axisOf(a, shape.length)));
   return shape.flatMap((d, i) => (gone.has(i) ? (keepdims ? [1] : []) : [d]));
 }
@@ -41,7 +41,7 @@ export function reducedShape(shape: Shape, { axes, keepdims }: ReduceOptions): S
 export const alongAxes = (v: Value, x: Value, attrs: ReduceOptions): Value =>
   reshape(v, reducedShape(x.type.shape, { ...attrs, keepdims: true }));
 
-/** The parts of a reduction's definition that do not depend on what is reduced how. */
+/** What the definitions of all reductions share: types, the ONNX node and the examples. */
 export const reduction = (type: string) =>
   ({
     infer: ([x], attrs) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attrs) }],
