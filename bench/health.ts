@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeNpy } from '../export/formats/npy.js';
 import { sizeOf, tensor } from '../export/graph/tensor.js';
-import { writeNpy } from '../src/tensor/npy.js';
 import { type Server, startServer, withServer } from './server.js';
 import { quantile, rounded, timed } from './statistics.js';
 

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
 import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
+import { writeNpy } from '../../export/formats/npy.js';
 import { writeSafetensors } from '../../export/formats/safetensors.js';
 import { bytesOf, type Tensor, tensor } from '../../export/graph/tensor.js';
-import { writeNpy } from '../../src/tensor/npy.js';
 import { fashionImages, photograph } from '../pictures.js';
 
 const SIZE = { width: 48, height: 40 };

@@ -1,6 +1,8 @@
 import type { Chunks } from '../files/write.js';
 import { bytesOf, type DType, fromBytes, sizeOf, type Tensor } from '../graph/tensor.js';
-import { countJson, countMembers } from './json.js';
+import { FormatError } from './errors.js';
+import { scanJson } from './json.js';
+import { isShape } from './shape.js';
 
 /** The element types that are read and written, by the format's own names. */
 const types = {
@@ -12,19 +14,12 @@ const types = {
   BOOL: 'bool',
 } as const satisfies Record<string, DType>;
 /** Bytes of an element. */
-export const widths = { F32: 4, I8: 1, I32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
+export const byteWidths = { F32: 4, I8: 1, I32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
 type Code = keyof typeof types;
 
-/** What is wrong with a safetensors file. */
-export class SafetensorsError extends Error {
-  override readonly name = 'SafetensorsError';
-  constructor(
-    readonly problem: 'truncated' | 'header' | 'dtype' | 'shape' | 'layout',
-    message: string,
-  ) {
-    super(message);
-  }
-}
+/** Whether a file begins like safetensors: a length of 8 bytes comes before the brace of the header. */
+export const isSafetensors = (bytes: Uint8Array): boolean => bytes.length > 8 && bytes[8] === BRACE && bytes[7] === 0;
+const BRACE = 0x7b;
 
 export interface Safetensors {
   readonly tensors: Map<string, Tensor>;
@@ -72,13 +67,13 @@ const HEADER_LIMIT = 100e6;
 
 /**
  * Reads tensors, trusting nothing in the header.
- * @throws SafetensorsError saying what does not fit
+ * @throws FormatError saying what does not fit
  */
 export function readSafetensors(bytes: Uint8Array): Safetensors {
   const length = headerLength(bytes, bytes.length);
   const { entries, metadata } = parseHeader(bytes.subarray(8, 8 + length));
   const data = bytes.subarray(8 + length);
-  const places = entries.map(([name, entry]) => ({ name, ...checkEntry(name, entry, widths, data.length) }));
+  const places = entries.map(([name, entry]) => ({ name, ...checkEntry(name, entry, byteWidths, data.length) }));
   checkLayout(places, data.length);
   return { tensors: new Map(places.map((place) => [place.name, readTensor(place, data)])), metadata };
 }
@@ -87,14 +82,14 @@ export function readSafetensors(bytes: Uint8Array): Safetensors {
  * The length of the header that follows the first 8 bytes.
  * @param start the first 8 bytes at least
  * @param size bytes of the whole file
- * @throws SafetensorsError when the file cannot have such a header
+ * @throws FormatError when the file cannot have such a header
  */
 export function headerLength(start: Uint8Array, size: number): number {
-  if (size < 8) throw new SafetensorsError('truncated', `a safetensors file has at least 8 bytes, got ${size}`);
+  if (size < 8) throw new FormatError('length', `a safetensors file has at least 8 bytes, got ${size}`);
   const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
-  if (length > HEADER_LIMIT) throw new SafetensorsError('header', `the header claims ${length} bytes`);
+  if (length > HEADER_LIMIT) throw new FormatError('malformed', `the header claims ${length} bytes`);
   if (8 + length > size) {
-    throw new SafetensorsError('truncated', `the header claims ${length} bytes, ${size - 8} follow`);
+    throw new FormatError('length', `the header claims ${length} bytes, ${size - 8} follow`);
   }
   return length;
 }
@@ -104,31 +99,38 @@ const HEADER_DEPTH = 3;
 
 /**
  * The header's tensors, as it describes them, and its metadata.
- * @throws SafetensorsError when it is no JSON object, or has a name twice
+ * @throws FormatError when it is no JSON object, or has a name twice
  */
 export function parseHeader(bytes: Uint8Array): {
   entries: [name: string, entry: unknown][];
   metadata: Record<string, string>;
 } {
-  const { depth, members } = countJson(bytes);
-  if (depth > HEADER_DEPTH) throw new SafetensorsError('header', `the header is nested ${depth} deep`);
+  const { depth, members } = scanJson(bytes);
+  if (depth > HEADER_DEPTH) throw new FormatError('malformed', `the header is nested ${depth} deep`);
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new SafetensorsError('header', 'the header is not JSON');
+    throw new FormatError('malformed', 'the header is not JSON');
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header)) {
-    throw new SafetensorsError('header', 'the header is not a JSON object');
+    throw new FormatError('malformed', 'the header is not a JSON object');
   }
-  if (countMembers(header) !== members) throw new SafetensorsError('header', 'the header has a name twice');
+  if (countMembers(header) !== members) throw new FormatError('malformed', 'the header has a name twice');
   const { __metadata__: metadata, ...entries } = header as Record<string, unknown>;
-  if (!areTexts(metadata ?? {})) throw new SafetensorsError('header', '__metadata__ does not map names to texts');
+  if (!areTexts(metadata ?? {})) throw new FormatError('malformed', '__metadata__ does not map names to texts');
   return { entries: Object.entries(entries), metadata: (metadata ?? {}) as Record<string, string> };
 }
 
 const areTexts = (v: unknown): boolean =>
   typeof v === 'object' && !Array.isArray(v) && Object.values(v ?? {}).every((text) => typeof text === 'string');
+
+/** Counts the members of all objects in a parsed value: fewer than its text has where a name is there twice. */
+function countMembers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const inside = Object.values(value).reduce((sum: number, v) => sum + countMembers(v), 0);
+  return inside + (Array.isArray(value) ? 0 : Object.keys(value).length);
+}
 
 /** Where a tensor lies; offsets are in bytes from the end of the header. */
 export interface Place<C extends string> {
@@ -140,49 +142,49 @@ export interface Place<C extends string> {
 
 /**
  * What a header says of a tensor; offsets are in bytes from the end of the header.
- * @param widths bytes of an element, by the element types that are read
+ * @param byteWidths bytes of an element, by the element types that are read
  * @param available bytes that follow the header
- * @throws SafetensorsError when it cannot be
+ * @throws FormatError when it cannot be
  */
 export function checkEntry<C extends string>(
   name: string,
   entry: unknown,
-  widths: Readonly<Record<C, number>>,
+  byteWidths: Readonly<Record<C, number>>,
   available: number,
 ): Place<C> {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
-  if (typeof dtype !== 'string' || !Object.hasOwn(widths, dtype)) {
-    throw new SafetensorsError(
+  if (typeof dtype !== 'string' || !Object.hasOwn(byteWidths, dtype)) {
+    throw new FormatError(
       'dtype',
-      `tensor ${name} is ${typeof dtype === 'string' ? dtype : typeof dtype}; expected one of ${Object.keys(widths).join(', ')}`,
+      `tensor ${name} is ${typeof dtype === 'string' ? dtype : typeof dtype}; expected one of ${Object.keys(byteWidths).join(', ')}`,
     );
   }
-  if (!isSizes(shape)) throw new SafetensorsError('shape', `tensor ${name} has no valid shape`);
-  if (!isSizes(offsets) || offsets.length !== 2)
-    throw new SafetensorsError('layout', `tensor ${name} has no valid data_offsets`);
+  if (!isShape(shape)) throw new FormatError('malformed', `tensor ${name} has no valid shape`);
+  if (!isShape(offsets) || offsets.length !== 2)
+    throw new FormatError('length', `tensor ${name} has no valid data_offsets`);
   const [start, end] = offsets as [number, number];
-  const size = sizeOf(shape) * widths[dtype as C];
+  const size = sizeOf(shape) * byteWidths[dtype as C];
   if (!Number.isSafeInteger(size) || start > end || end > available || end - start !== size) {
-    throw new SafetensorsError(
-      'layout',
+    throw new FormatError(
+      'length',
       `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${available}`,
     );
   }
   return { dtype: dtype as C, dims: shape, start, end };
 }
 
-/** @throws SafetensorsError when tensors overlap, or leave gaps before, between or behind them */
+/** @throws FormatError when tensors overlap, or leave gaps before, between or behind them */
 export function checkLayout(
   places: readonly (Pick<Place<string>, 'start' | 'end'> & { readonly name: string })[],
   available: number,
 ): void {
   let at = 0;
   for (const { name, start, end } of [...places].sort((a, b) => a.start - b.start || a.end - b.end)) {
-    if (start !== at) throw new SafetensorsError('layout', `tensor ${name} starts at ${start}, expected ${at}`);
+    if (start !== at) throw new FormatError('length', `tensor ${name} starts at ${start}, expected ${at}`);
     at = end;
   }
   if (at !== available) {
-    throw new SafetensorsError('layout', `tensors take ${at} bytes of the ${available} that follow`);
+    throw new FormatError('length', `tensors take ${at} bytes of the ${available} that follow`);
   }
 }
 
@@ -190,4 +192,3 @@ export function checkLayout(
 const readTensor = ({ dtype, dims, start, end }: Place<Code>, data: Uint8Array): Tensor =>
   fromBytes(types[dtype], dims, new Uint8Array(data.subarray(start, end)));
 
-const isSizes = (v: unknown): v is number[] => Array.isArray(v) && v.every((n) => Number.isSafeInteger(n) && n >= 0);

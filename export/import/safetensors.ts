@@ -1,4 +1,5 @@
-import { checkEntry, checkLayout, headerLength, parseHeader, SafetensorsError } from '../formats/safetensors.js';
+import { FormatError } from '../formats/errors.js';
+import { checkEntry, checkLayout, headerLength, parseHeader } from '../formats/safetensors.js';
 import { sizeOf } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
@@ -37,7 +38,7 @@ export function readSafetensorsFile(source: Source): Map<string, StoredTensor> {
   try {
     return tensorsOf(source);
   } catch (error) {
-    if (!(error instanceof SafetensorsError)) throw error;
+    if (!(error instanceof FormatError)) throw error;
     throw new CheckpointFileError(source.path, `a broken safetensors file: ${error.message}. ${COPY_AGAIN}`);
   }
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { writeAtomically } from '../files/write.js';
-import { readSafetensors, SafetensorsError, writeSafetensors } from '../formats/safetensors.js';
+import { FormatError } from '../formats/errors.js';
+import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 
 /** Everything that training needs to go on: by name, in the layout of the network's definition. */
@@ -61,7 +62,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint | undefin
       statistics: part('statistics'),
     };
   } catch (error) {
-    if (error instanceof SafetensorsError || error instanceof SyntaxError) {
+    if (error instanceof FormatError || error instanceof SyntaxError) {
       throw new CheckpointError(`${path} is damaged: ${error.message}. Remove it to start again`);
     }
     throw error;

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import type { Classified } from '../http/schemas/classified.js';
 import type { Invert } from '../images/steps.js';
-import { classify } from '../operations/classify.js';
+import { type Classified, classify } from '../operations/classify.js';
 import { addEngineOptions, type EngineFlags, withEngine } from './engine.js';
 import { readInput } from './files.js';
 import { invertOption } from './invert.js';

@@ -1,3 +1,5 @@
+import { FormatError, type FormatProblem } from '../../export/formats/errors.js';
+
 /** What clients are told about a kind of failure: its HTTP status, a short title and what to do about it. */
 interface Kind {
   readonly status: number;
@@ -154,16 +156,31 @@ export class Problem extends Error implements Reason {
     message: string,
     options: ErrorOptions & { readonly retryAfter?: number | undefined } = {},
   ) {
-    // Nobody sees a stack of these, and taking one is a tenth of what it costs to refuse a request.
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
     super(message, options);
-    Error.stackTraceLimit = stackTraceLimit;
     this.retryAfter = options.retryAfter;
   }
 }
 
 export const problemOf = ({ code, message, retryAfter }: Reason): Problem => new Problem(code, message, { retryAfter });
+
+const formatCodes: Readonly<Record<FormatProblem, ProblemCode>> = {
+  empty: 'body-empty',
+  malformed: 'features-malformed',
+  name: 'features-name',
+  rank: 'features-rank',
+  dtype: 'features-dtype',
+  'byte-order': 'features-byte-order',
+  length: 'features-length',
+  nan: 'features-nan',
+  infinite: 'features-infinite',
+  'too-large': 'json-too-large',
+};
+
+/** The problem that a client is told of for an error; undefined when the error is not the client's fault. */
+export function problemFrom(error: unknown): Problem | undefined {
+  if (error instanceof FormatError) return new Problem(formatCodes[error.problem], error.message, { cause: error });
+  return error instanceof Problem ? error : undefined;
+}
 
 /** Problem details as in RFC 9457. */
 export interface ProblemDetails {

@@ -1,40 +1,31 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController, type RawServerDefault } from 'fastify';
+import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
 import type { Config } from '../common/config.js';
 import type { Engine } from '../engine/engine.js';
 import { createMetrics } from '../observe/metrics.js';
-import { installBodies } from './bodies.js';
-import { installClosing } from './closing.js';
-import { installCors } from './cors.js';
-import { installDocs } from './docs.js';
-import { installEnded } from './ended.js';
-import { installKeys, readKeys } from './keys.js';
-import { installLog, requestIdOf } from './log.js';
-import { installMetrics } from './metrics.js';
-import { installProblems, onError } from './problems.js';
-import { installRateLimit } from './rate-limit.js';
-import { installRequestWork } from './request-work.js';
+import type { App } from './app-type.js';
+import { installBodies } from './content/bodies.js';
+import { installUploads } from './content/uploads.js';
+import { installClosing } from './hooks/closing.js';
+import { installSecurityHeaders } from './hooks/headers.js';
+import { installKeys, readKeys } from './hooks/keys.js';
+import { installLifetime } from './hooks/lifetime.js';
+import { installObservation, requestIdOf } from './hooks/observation.js';
+import { installProblems, onError } from './hooks/problems.js';
+import { installRequestWork } from './hooks/request-work.js';
+import { installShedding } from './hooks/shedding.js';
+import { installCors } from './libraries/cors.js';
+import { installDocs } from './libraries/docs.js';
+import { installMultipart } from './libraries/multipart.js';
+import { installRateLimit } from './libraries/rate-limit.js';
 import { routes } from './routes/index.js';
-import { installSecurityHeaders } from './security-headers.js';
-import { installServerTiming } from './server-timing.js';
-import { createShedding } from './shedding.js';
-import { closingAll, oneByOne, refuseOnSocket } from './sockets.js';
-import { installTracing } from './tracing.js';
-import { installUploads } from './uploads.js';
+import { refuseOnSocket, trackReplies } from './sockets.js';
 
-/** How often slow senders are looked for, in milliseconds. */
+/** Milliseconds between two searches for clients that send too slowly. */
 const CHECK_CONNECTIONS = 5000;
 
-export type App = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->;
-
-/** The service over an engine: composition only. It does not listen, and does not close the engine. */
+/** Composes the service over an engine. It does not listen, and does not close the engine. */
 export async function buildApp(
   config: Config,
   engine: Engine,
@@ -42,57 +33,53 @@ export async function buildApp(
   metrics = createMetrics(),
 ): Promise<App> {
   const timeout = config.timeout * 1000;
+  // Node.js exchanges the two timeouts when that of the headers is the longer one.
   const headersTimeout = Math.min(config.headersTimeout * 1000, timeout);
-  const bodyLimit = Math.min(config.maxBytes, config.maxBuffer);
-  const shedding = createShedding(engine, logger, metrics, bodyLimit);
   const app: App = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIdOf,
     trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
-    bodyLimit,
+    bodyLimit: Math.min(config.maxBytes, config.maxBuffer),
     serverFactory: (handler) =>
       createServer(
         {
-          // Node takes the two for each other when that of the headers is larger.
           headersTimeout,
           requestTimeout: timeout,
           keepAliveTimeout: config.keepAlive * 1000,
           connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
         },
-        closingAll(shedding.door(handler)),
-        // A quiet connection outlives a request that takes as long as it may to arrive and to be answered.
+        trackReplies(handler),
+        // A silent connection may belong to a request that takes all its time to arrive, and as long to be answered.
       ).setTimeout(2 * timeout + 5000),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false } },
-    // These come before all hooks.
+    // No hook runs for these two: their problems are counted here.
     frameworkErrors(error, request, reply) {
       onError(error, request, reply);
       if (request.failure) metrics.rejected(request.failure.code);
     },
-    clientErrorHandler: oneByOne((error, socket) => {
+    clientErrorHandler(error, socket) {
       const code = refuseOnSocket(error, socket);
       if (code) metrics.rejected(code);
-    }),
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = config.maxConnections;
-  // First of all: the log tells the id of the trace, and what the others refuse is counted.
-  installEnded(app);
-  await installTracing(app, config.otlpEndpoint);
-  installLog(app);
-  installMetrics(app, metrics);
-  installServerTiming(app);
+  // First, so that what the others refuse is observed.
+  installLifetime(app);
+  await installObservation(app, metrics, config.otlpEndpoint);
   installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
   installClosing(app);
-  shedding.install(app);
+  installShedding(app, engine);
   installRequestWork(app, engine, config.timeout);
   installKeys(app, await readKeys(config));
   await installRateLimit(app, config.rateLimit);
   installProblems(app);
   installBodies(app, config.maxBuffer);
-  await installUploads(app);
+  await installMultipart(app);
+  installUploads(app);
   await installDocs(app);
   for (const route of routes) route(app, engine);
   return app;

@@ -5,7 +5,7 @@ import { createAdmission } from '../engine/admission.js';
 import type { Engine } from '../engine/engine.js';
 import { buildApp } from './app.js';
 
-/** An engine without models: enough to describe the routes. */
+/** An engine without models, which is enough to describe the routes. */
 const described: Engine = {
   models: new Map(),
   defaultModel: '',
@@ -19,7 +19,7 @@ const described: Engine = {
   close: async () => undefined,
 };
 
-/** The OpenAPI document as YAML; the same for the same routes. */
+/** The OpenAPI document as YAML. */
 export async function openapiYaml(): Promise<string> {
   const app = await buildApp(readConfig({}, {}), described, pino({ level: 'silent' }));
   await app.ready();

@@ -8,9 +8,9 @@ export interface Region extends Size {
   readonly top: number;
 }
 
-/** A way from an image to its centre in the size that is wanted. */
+/** How an image is scaled and cropped to a size. */
 export interface Cover {
-  /** The part of the image that is looked at: all of it, unless it is very long. */
+  /** The part of the image that is scaled: all of it, unless it is very long. */
   readonly used: Region;
   /** The size to which this part is scaled. */
   readonly scaled: Size;
@@ -18,13 +18,13 @@ export interface Cover {
   readonly kept: Region;
 }
 
-/** The ends of an image more than this many times as long as wide are never seen, and make numbers that libvips refuses. */
+/** A longer image is cut first: its ends would be cropped anyway, and libvips refuses such sizes. */
 const LONGEST = 1000;
 
 /**
- * Scales an image, in its shape, until it just covers `box`, and keeps the size `wanted` of its centre. Rounds as
+ * Scales an image, keeping its shape, until it just covers `box`, and crops the size `wanted` from its centre. Rounds as
  * torchvision's Resize and CenterCrop do: the long side down, the corner of the crop to the nearest, halves to even.
- * @throws RangeError when what is wanted is larger than the box
+ * @throws RangeError when `wanted` is larger than the box
  */
 export function cover(image: Size, box: Size, wanted: Size): Cover {
   if (box.width < wanted.width || box.height < wanted.height) {

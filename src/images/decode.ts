@@ -2,14 +2,13 @@ import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { Problem } from '../common/problems.js';
 import { Semaphore } from '../common/semaphore.js';
-import { isCutShort } from './complete.js';
 import { type FitOptions, fitting } from './fit.js';
 import type { Done, Picture } from './picture.js';
 import { readPlainPng } from './plain-png.js';
 import { countScans } from './scans.js';
 import { type ImageType, sniff } from './sniff.js';
 
-// Only these loaders of libvips are reachable, whatever an upload claims to be.
+// An upload reaches only these loaders of libvips, whatever it claims to be.
 const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: loaders });
@@ -33,18 +32,18 @@ export interface Decoded {
   readonly picture: Picture;
 }
 
-/** Scans that a progressive JPEG may have; usual ones have ten. */
+/** Most scans of a progressive JPEG; most files have ten. */
 const MAX_SCANS = 100;
 
 /** Limits decoding to an image per core: more at once would take memory and save no time. */
 const decoders = new Semaphore(availableParallelism());
 
-/** Seconds that libvips may spend on one image. */
+/** Most seconds that libvips may spend on one image. */
 const DECODE_SECONDS = 30;
 
 /**
- * Reads the first frame of an image file in sRGB, turns it as EXIF says and resizes it. An image that has the wanted size
- * already keeps its pixels, whatever `fit` and `shortSide` say.
+ * Decodes the first frame of an image file to sRGB, applies the EXIF orientation and resizes it. An image that already has
+ * the wanted size keeps its pixels, whatever `fit` and `shortSide` are.
  * @throws Problem body-empty, not-an-image, image-type-unsupported, image-truncated, image-corrupt, too-many-pixels;
  *   RangeError as `cover`; the signal's reason
  */
@@ -90,20 +89,25 @@ function typeOf(bytes: Uint8Array): ImageType {
   return sniffed.read;
 }
 
-const TRUNCATED = /premature end|unexpected end|end of stream|file size too small|out of data|bad seek/i;
+/** What libvips says where a JPEG, GIF or AVIF file ends early. Of other types it says only that they cannot be read. */
+const TRUNCATED = /premature end|unexpected end|bad seek/i;
 
-/** Runs libvips and puts what it says into our words. */
+/** Runs libvips, and translates its errors for clients. @throws Problem image-truncated, image-corrupt */
 async function explained<T>(type: ImageType, bytes: Uint8Array, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     const { message } = error as Error;
     const name = type.toUpperCase();
-    if (isCutShort(type, bytes) || TRUNCATED.test(message)) {
+    if (TRUNCATED.test(message)) {
       throw new Problem('image-truncated', `the ${name} file ends too early, after ${bytes.length} bytes`, {
         cause: error,
       });
     }
-    throw new Problem('image-corrupt', `the file begins like ${name} but cannot be decoded`, { cause: error });
+    throw new Problem(
+      'image-corrupt',
+      `the file begins like ${name} but cannot be decoded: it is damaged, or its end is missing`,
+      { cause: error },
+    );
   }
 }

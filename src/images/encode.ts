@@ -3,7 +3,7 @@ import type { Tensor } from '../../export/graph/tensor.js';
 
 type Pixels = Tensor<'uint8'>;
 
-/** Milliseconds that a frame of an animation stays, and that its ends stay. */
+/** Milliseconds that a frame of an animation is shown, and that its first and last are. */
 const FRAME = 100;
 const END = 600;
 
@@ -14,12 +14,12 @@ export function toPng(images: Pixels): Promise<Buffer> {
   return (channels === 1 ? image.toColourspace('b-w') : image).png().toBuffer();
 }
 
-/** Images [N, H, W, C] as an animated GIF that goes on for ever; grey pixels are kept exactly. */
+/** Images [N, H, W, C] as an animated GIF in an endless loop; grey pixels are kept exactly. */
 export function toGif({ dims, data }: Pixels): Promise<Buffer> {
   const [count, height, width, channels] = dims as [number, number, number, 1 | 3];
   const delay = Array.from({ length: count }, (_, i) => (i === 0 || i === count - 1 ? END : FRAME));
   const rgb = channels === 3 ? data : Uint8Array.from({ length: data.length * 3 }, (_, i) => data[Math.floor(i / 3)]!);
-  // Without these, near colours are merged to save bytes.
+  // By default, similar colours are merged to save bytes.
   const exact = { dither: 0, interFrameMaxError: 0, interPaletteMaxError: 0, keepDuplicateFrames: true };
   return sharp(rgb, { raw: { width, height: count * height, channels: 3, pageHeight: height } })
     .gif({ delay, loop: 0, ...exact })

@@ -2,7 +2,7 @@ import type { Sharp } from 'sharp';
 import { cover, type Region, type Size } from './cover.js';
 import { changed, type Picture } from './picture.js';
 
-/** How an image gets its size: what libvips does, and what then happens to the pixels that it gives. */
+/** How an image gets its size: operations of libvips, and a correction of the pixels that come out. */
 export interface Fit {
   readonly apply: (image: Sharp) => Sharp;
   readonly finish: (picture: Picture) => Picture;
@@ -15,7 +15,7 @@ export interface FitOptions extends Size {
   readonly shortSide?: number | undefined;
 }
 
-/** Chooses how an image of this size is fitted; one that has the wanted size is left as it is. @throws RangeError as `cover` */
+/** Chooses how an image of this size is fitted. One of the wanted size is kept. @throws RangeError as `cover` */
 export function fitting(image: Size, { fit, shortSide, ...wanted }: FitOptions): Fit {
   if (isSame(image, wanted)) return asItIs;
   if (fit === 'contain') return containing(image, wanted);
@@ -29,14 +29,14 @@ const containing = (from: Size, { width, height }: Size): Fit => ({
   finish: (picture) => (isSame(picture, from) ? picture : changed(picture, {}, 'resized')),
 });
 
-/** Bilinear, averaging where it makes smaller, as Pillow and so torchvision do; under a grey level from theirs in the mean. */
+/** Bilinear with antialiasing, as Pillow and torchvision: less than one grey level from theirs in the mean. */
 function covering(from: Size, box: Size, wanted: Size): Fit {
   const { used, scaled, kept } = cover(from, box, wanted);
   const enlarges = scaled.width > used.width || scaled.height > used.height;
-  // libvips enlarges half a pixel off; of twice the size, every second pixel is one that should have been.
+  // libvips shifts enlarged images by half a pixel. Of an image of twice the size, every second pixel is right.
   const factor = enlarges ? 2 : 1;
   return {
-    // Cut first, even if nothing is cut off: libvips then does not shrink a file while it reads it, by another filter.
+    // An `extract` first, even of everything, stops libvips from shrinking the file while loading it, with another filter.
     apply: (image) =>
       image
         .extract(used)

@@ -1,7 +1,7 @@
-/** What was done to an image on its way to the network. */
+/** A change to an image on its way to the network. */
 export type Done = 'rotated' | 'resized' | 'cropped' | 'flattened' | 'greyed' | 'inverted' | 'padded';
 
-/** 8-bit pixels, row by row, with what was done to them so far. */
+/** 8-bit pixels [H, W, C], with the changes made so far. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -10,7 +10,7 @@ export interface Picture {
   readonly done: readonly Done[];
 }
 
-/** The picture with other pixels, and one more thing done. */
+/** The picture after one more change. */
 export const changed = (picture: Picture, change: Partial<Picture>, done: Done): Picture => ({
   ...picture,
   ...change,

@@ -1,20 +1,19 @@
 import { crc32, inflateSync } from 'node:zlib';
 import type { Picture } from './picture.js';
 
-// What most clients send to a model of small images: a PNG of its size in 8-bit grey or RGB that says nothing else of its
-// colours. Reading it here takes a fiftieth of what it takes to ask another thread. Whatever is not exactly this is left to
-// libvips, mistakes included.
+// Most clients of a model of small images send a PNG of its size, in 8-bit grey or RGB, without colour management. Decoding it
+// here takes a fiftieth of the time of a libvips thread. Every other file, and every damaged one, is left to libvips.
 
 const HEADER = 8;
 /** Length, type and CRC of a chunk. */
 const FRAME = 12;
-/** Numbers by colour type, where this reads it: grey and RGB. */
+/** Channels of the colour types that are read here: grey and RGB. */
 const CHANNELS: Readonly<Record<number, 1 | 3>> = { 0: 1, 2: 3 };
 /** Chunks that do not change what is seen; PNG (third edition), section 11.3. */
 const IGNORED = new Set(['tEXt', 'iTXt', 'zTXt', 'tIME', 'pHYs']);
-/** Bytes of a file, and of the image in it, that may be read in the thread that answers requests. */
+/** Most bytes of a file, and of its pixels, that are decoded in the HTTP thread. */
 const SMALL = 2 ** 16;
-/** Bytes that zlib gives out at once, at least. */
+/** Least bytes of zlib's output chunk. */
 const SMALLEST_CHUNK = 64;
 
 interface Plain {
@@ -68,18 +67,18 @@ function readHeader(data: Buffer): Plain | undefined {
 
 function inflated(compressed: Uint8Array, length: number): Uint8Array | undefined {
   try {
-    // A chunk of just this size: the usual one is twenty times as large, and is taken from memory anew each time.
+    // The default chunk is twenty times as large, and is allocated for every call.
     const lines = inflateSync(compressed, { maxOutputLength: length, chunkSize: Math.max(SMALLEST_CHUNK, length) });
     return lines.length === length ? lines : undefined;
   } catch {
-    // libvips says what is wrong with it.
+    // libvips reports what is wrong.
     return undefined;
   }
 }
 
-/** Undoes the filters of the lines, each of which begins with the number of its own; section 9.2. */
+/** Undoes the filters of the lines. Each line begins with the number of its filter; section 9.2. */
 function unfiltered(lines: Uint8Array, stride: number, height: number, channels: number): Uint8Array | undefined {
-  // What is above the first line and to the left of the first pixel counts as zero.
+  // Pixels above the first line and left of the first column count as zero.
   const out = new Uint8Array((height + 1) * stride);
   for (let y = 0, from = 0; y < height; y++, from += stride + 1) {
     const at = (y + 1) * stride;
@@ -91,7 +90,7 @@ function unfiltered(lines: Uint8Array, stride: number, height: number, channels:
   return out.subarray(stride);
 }
 
-/** Undoes in place the filter of the line that begins at `at`; the line before is as it is seen. */
+/** Undoes in place the filter of the line at `at`; the line above is already undone. */
 type Undo = (out: Uint8Array, at: number, stride: number, channels: number) => void;
 
 const filters: readonly Undo[] = [
@@ -118,7 +117,7 @@ const filters: readonly Undo[] = [
   },
 ];
 
-/** Whichever of the three is nearest to left + above − corner. */
+/** The one of the three that is nearest to left + above − corner; section 9.4. */
 function paeth(left: number, above: number, corner: number): number {
   const [a, b, c] = [Math.abs(above - corner), Math.abs(left - corner), Math.abs(left + above - 2 * corner)];
   if (a <= b && a <= c) return left;

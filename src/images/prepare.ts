@@ -4,9 +4,9 @@ import type { Done } from './picture.js';
 import { type Invert, steps } from './steps.js';
 
 export interface Prepared {
-  /** uint8 [H, W, C], as the network takes them. */
+  /** uint8 [H, W, C]: the network's input. */
   readonly pixels: Uint8Array;
-  /** The upload's type and size, and what was done to it, in order. */
+  /** The upload's type and size, and the changes made to it, in order. */
   readonly source: { readonly type: string; readonly width: number; readonly height: number };
   readonly done: readonly Done[];
 }
@@ -16,8 +16,8 @@ export interface PrepareOptions extends Pick<DecodeOptions, 'maxPixels' | 'signa
 }
 
 /**
- * Makes an uploaded image what a model takes. One that has the model's size and no colour or transparency to remove
- * comes out with identical pixels.
+ * Prepares an uploaded image for a model. One that has the model's size, and no colour or transparency to remove, keeps its
+ * pixels.
  * @throws Problem as `decodeImage`; RangeError when the manifest's `shortSide` is smaller than its input
  */
 export async function prepareImage(

@@ -2,8 +2,8 @@
 const [START_OF_SCAN, END] = [0xda, 0xd9];
 
 /**
- * The scans of a JPEG file, each of which goes over the whole image; counting ends at `most`. A few bytes make one, and
- * libvips does not count them.
+ * Counts the scans of a JPEG file, up to `most`. Decoding one visits the whole image, and an attacker can write one in a few
+ * bytes; libvips sets no limit.
  */
 export function countScans(bytes: Uint8Array, most: number): number {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -19,7 +19,7 @@ export function countScans(bytes: Uint8Array, most: number): number {
   return scans;
 }
 
-/** The place of the next marker that a segment follows; 0xff before 0, 1, 0xff or the number of a restart begins none. */
+/** The offset of the next marker with a segment: 0xff, but not before 0, 1, 0xff or a restart marker. */
 function nextMarker(file: Buffer, from: number): number {
   let at = file.indexOf(0xff, from);
   while (at >= 0 && isData(file[at + 1]!)) at = file.indexOf(0xff, at + 1);

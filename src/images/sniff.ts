@@ -1,7 +1,7 @@
 /** Image types that are read. */
 export type ImageType = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif';
 
-/** What the first bytes of a file say it is: a type that is read, another known type, or nothing known. */
+/** The type of a file by its first bytes: one that is read, another known one, or undefined. */
 export type Sniffed = { readonly read: ImageType } | { readonly refused: string } | undefined;
 
 const text = (bytes: Uint8Array, start: number, end: number): string =>
@@ -10,7 +10,6 @@ const starts =
   (...prefixes: string[]) =>
   (bytes: Uint8Array) =>
     prefixes.some((p) => beginsWith(bytes, p));
-/** Without a text of the bytes, since it is asked of every file. */
 function beginsWith(bytes: Uint8Array, prefix: string): boolean {
   for (let i = 0; i < prefix.length; i++) if (bytes[i] !== prefix.charCodeAt(i)) return false;
   return true;
@@ -34,5 +33,5 @@ const signatures: readonly (readonly [Sniffed, (bytes: Uint8Array) => boolean])[
   [{ refused: 'SVG' }, (b) => /^(\xef\xbb\xbf)?\s*<(\?xml|svg|!DOCTYPE svg)/i.test(text(b, 0, 256))],
 ];
 
-/** Tells an image's type by its content; names and declared types are not looked at. */
+/** Finds the type of an image by its content. File names and declared media types are ignored. */
 export const sniff = (bytes: Uint8Array): Sniffed => signatures.find(([, matches]) => matches(bytes))?.[0];

@@ -1,23 +1,23 @@
 import { changed, type Picture } from './picture.js';
 
-/** What a network expects of its pixels, and what the caller asks for. */
+/** The pixels that a network takes, and the caller's choice whether to invert. */
 export interface Target {
   readonly width: number;
   readonly height: number;
   readonly channels: 1 | 3;
-  /** light-on-dark: a subject on a light ground is inverted first. */
+  /** light-on-dark: an image with a light background is inverted. */
   readonly polarity: 'light-on-dark' | 'any';
-  /** auto: decide by the border's brightness; yes, no: the caller knows. */
+  /** auto: the brightness of the border decides. */
   readonly invert: Invert;
 }
 export type Invert = 'auto' | 'yes' | 'no';
 
 type Step = (picture: Picture, target: Target) => Picture;
 
-/** White, as on a page: a cut-out subject then counts as one on a light ground. */
+/** The background of transparent images: white, as on a page. */
 const PAGE = 255;
 
-/** Puts a picture with transparent pixels on white and drops alpha. */
+/** Composes a picture with transparent pixels on white, and drops alpha. */
 export const flatten: Step = (picture) => {
   const { data, channels } = picture;
   if (channels !== 4) return picture;
@@ -61,9 +61,9 @@ export const toColour: Step = (picture, { channels }) => {
 };
 
 /**
- * Turns a subject on a light ground into one on a dark ground. A picture that came exactly as the network takes it
- * (its size, opaque, no colour where the network is grey) is left alone under `auto`: it is taken for the network's own
- * data, where a light border belongs to the subject.
+ * Inverts a picture with a light background. Under `auto`, a picture that arrived exactly as the network takes it (its size,
+ * opaque, no colour where the network is grey) is kept: it is assumed to be of the network's data set, where a light border
+ * belongs to the subject.
  */
 export const polarise: Step = (picture, { polarity, invert, width, height }) => {
   const untouched = picture.done.length === 0 && picture.width === width && picture.height === height;
@@ -72,7 +72,7 @@ export const polarise: Step = (picture, { polarity, invert, width, height }) => 
   return wanted ? changed(picture, { data: picture.data.map((v) => 255 - v) }, 'inverted') : picture;
 };
 
-/** The median over the outermost pixels, each counted by the mean of its channels. */
+/** The median brightness of the outermost pixels; the brightness of a pixel is the mean of its channels. */
 export function borderMedian({ width, height, channels, data }: Picture): number {
   const values: number[] = [];
   for (let y = 0; y < height; y++) {
@@ -99,5 +99,5 @@ export const pad: Step = (picture, { width, height }) => {
   return changed(picture, { width, height, data }, 'padded');
 };
 
-/** After decoding, orienting and resizing (which libvips does in one stream): the remaining steps, in order. */
+/** The steps after libvips has decoded, oriented and resized the image, in their order. */
 export const steps: readonly Step[] = [flatten, toGrey, toColour, polarise, pad];

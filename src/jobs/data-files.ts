@@ -5,7 +5,7 @@ import type { Chunks } from '../../export/files/write.js';
 import { headerLength, safetensorsHeader } from '../../export/formats/safetensors.js';
 import { sizeOf } from '../../export/graph/tensor.js';
 import { type Listed, writeListed } from '../../export/model/folder.js';
-import { locateNpy, npyHeader } from '../tensor/npy.js';
+import { locateNpy, npyHeader } from '../../export/formats/npy.js';
 import type { DataFormat, Plan } from './plan.js';
 import { tasks } from './tasks.js';
 

@@ -1,6 +1,6 @@
-import type { Problem } from '../common/problems.js';
+import { problemFrom } from '../common/problems.js';
 import type { Done } from '../images/picture.js';
-import type { topOf } from '../operations/classify.js';
+import type { Score } from '../operations/classify.js';
 import { fileFault } from './files.js';
 
 /** Why an input has no result. */
@@ -15,7 +15,7 @@ export interface Facts {
   /** The steps that prepared the image for the network. */
   readonly done?: readonly Done[];
   /** classify: the most probable labels, best first. */
-  readonly top?: ReturnType<typeof topOf>;
+  readonly top?: readonly Score[];
 }
 
 export type Outcome = Bad | Facts;
@@ -33,8 +33,8 @@ export type Entry = { readonly id: string; readonly path?: string } & (
 export function badOf(error: unknown): Bad | undefined {
   const fault = fileFault(error);
   if (fault) return { error: 'file-unreadable', detail: `the file cannot be read (${fault})` };
-  if ((error as Error).name === 'Problem') return { error: (error as Problem).code, detail: (error as Error).message };
-  return undefined;
+  const problem = problemFrom(error);
+  return problem && { error: problem.code, detail: problem.message };
 }
 
 export const toLines = (entries: readonly Entry[]): Uint8Array =>

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
+import { checkFinite } from '../../export/formats/read.js';
 import { sizeOf } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import { prepareImage } from '../images/prepare.js';
 import type { Invert } from '../images/steps.js';
-import { checkFeatures } from '../tensor/read.js';
+import { checkFeatures } from '../operations/features.js';
 import { openFile } from './files.js';
 import { badOf, isBad, type Outcome } from './index-lines.js';
 import type { Item } from './plan.js';
@@ -110,9 +111,9 @@ function featuresReader({ root, shape }: ReaderSettings & { kind: 'features' }):
   };
   return ({ path, row = 0 }, into) => {
     const table = tableAt(path);
-    checkFeatures({ type: 'float32', dims: table.dims, data: new Float32Array() }, shape, Number.POSITIVE_INFINITY);
+    checkFeatures(table.dims, shape, Number.POSITIVE_INFINITY);
     const data = table.row(row);
-    checkFeatures({ type: 'float32', dims: [1, ...shape], data }, shape, 1);
+    checkFinite(data);
     into.set(data);
     return {};
   };

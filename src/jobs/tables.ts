@@ -1,7 +1,8 @@
+import { locateFeatures, SAFETENSORS_BEGINNING } from '../../export/formats/features.js';
+import { isNpy, locateNpy, NPY_BEGINNING } from '../../export/formats/npy.js';
+import { readTensor } from '../../export/formats/read.js';
+import { isSafetensors } from '../../export/formats/safetensors.js';
 import { sizeOf } from '../../export/graph/tensor.js';
-import { isNpy, locateNpy, NPY_BEGINNING } from '../tensor/npy.js';
-import { readTensor } from '../tensor/read.js';
-import { locateFeatures, SAFETENSORS_BEGINNING } from '../tensor/safetensors.js';
 import { floats, type OpenFile, openFile } from './files.js';
 
 /** An open file of features. Rows are read one by one, so the file may be larger than memory. */
@@ -13,9 +14,8 @@ export interface Table {
 }
 
 const BEGINNING = Math.max(NPY_BEGINNING, SAFETENSORS_BEGINNING);
-const BRACE = 0x7b;
 
-/** @throws Problem as `readTensor`; a system error */
+/** @throws FormatError as `readTensor`; a system error */
 export function openTable(path: string): Table {
   const file = openFile(path);
   try {
@@ -34,7 +34,7 @@ function locate(beginning: Uint8Array, size: number): { dims: readonly number[];
     const { fortran, shape, end } = locateNpy(beginning, size);
     return fortran ? undefined : { dims: shape, start: end };
   }
-  if (beginning[8] !== BRACE || beginning[7] !== 0) return undefined;
+  if (!isSafetensors(beginning)) return undefined;
   const { shape, start } = locateFeatures(beginning, size);
   return { dims: shape, start };
 }

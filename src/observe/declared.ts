@@ -11,11 +11,11 @@ interface Declaration {
   readonly buckets?: readonly number[];
 }
 
-/** Every series of our own; those of the process are prom-client's. */
+/** Every series that the service declares; prom-client adds those of the process. */
 export const declared = {
   irevnet_requests_total: {
     type: 'counter',
-    help: 'Requests that are over, by the pattern of their route; status 499: the client went away',
+    help: 'Requests that are over, by the pattern of their route; status 499: the client closed the connection',
     labels: ['route', 'method', 'status'],
   },
   irevnet_request_seconds: {
@@ -26,7 +26,7 @@ export const declared = {
   },
   irevnet_stage_seconds: {
     type: 'histogram',
-    help: 'Time of a request in each stage that it came to',
+    help: 'Time of a request in each stage that it reached',
     labels: ['stage'],
     buckets: SECONDS,
   },
@@ -44,13 +44,16 @@ export const declared = {
   },
   irevnet_queue_images: { type: 'gauge', help: 'Images that wait for a worker' },
   irevnet_in_flight_images: { type: 'gauge', help: 'Images accepted and not yet answered' },
-  irevnet_in_flight_requests: { type: 'gauge', help: 'Requests not yet answered, with the one that asks for this' },
+  irevnet_in_flight_requests: {
+    type: 'gauge',
+    help: 'Requests not yet answered, the request for these metrics among them',
+  },
   irevnet_workers: {
     type: 'gauge',
-    help: 'Workers that can run something, that are being replaced, and threads that hang and were given up',
+    help: 'Workers by state. up: ready to run a batch; down: being replaced; hung: threads that were abandoned',
     labels: ['state'],
   },
-  irevnet_ready: { type: 'gauge', help: '1 when /readyz says so, else 0' },
+  irevnet_ready: { type: 'gauge', help: '1 when /readyz answers 200, else 0' },
   irevnet_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced', labels: ['reason'] },
   irevnet_rejected_total: {
     type: 'counter',
@@ -60,15 +63,15 @@ export const declared = {
   irevnet_build_info: { type: 'gauge', help: 'Versions; always 1', labels: ['version', 'node', 'onnxruntime'] },
   irevnet_execution_provider_info: {
     type: 'gauge',
-    help: 'What computes: cpu, cuda with the number of the GPU, or oip with the address of a server; always 1',
+    help: 'Execution provider: cpu, cuda with the number of the GPU, or oip with the URL of a server; always 1',
     labels: ['provider', 'device'],
   },
   irevnet_gpu_utilization_ratio: {
     type: 'gauge',
-    help: 'Share of the time of late in which the GPU was busy',
+    help: 'Share of the last seconds in which the GPU was busy',
     labels: ['gpu'],
   },
-  irevnet_gpu_memory_used_bytes: { type: 'gauge', help: 'Memory of the GPU in use, by whomever', labels: ['gpu'] },
+  irevnet_gpu_memory_used_bytes: { type: 'gauge', help: 'Memory of the GPU in use, by all processes', labels: ['gpu'] },
   irevnet_gpu_memory_total_bytes: { type: 'gauge', help: 'Memory of the GPU', labels: ['gpu'] },
 } as const satisfies Record<string, Declaration>;
 
@@ -84,7 +87,7 @@ export type LabelOf<N extends keyof Declared> = Declared[N] extends {
   ? L
   : never;
 
-/** Makes series in a registry, as they are declared. */
+/** Creates declared series in a registry. */
 export const seriesIn = (registry: Registry) => ({
   counter: <N extends NameOf<'counter'>>(name: N) => new Counter<LabelOf<N>>(settingsOf(name, registry)),
   gauge: <N extends NameOf<'gauge'>>(name: N) => new Gauge<LabelOf<N>>(settingsOf(name, registry)),

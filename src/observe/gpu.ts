@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import type { Registry } from 'prom-client';
 import { seriesIn } from './declared.js';
 
-/** A GPU at a moment. What the driver does not tell is undefined. */
+/** The state of a GPU. What the driver does not report is undefined. */
 export interface Gpu {
   readonly index: string;
   /** From 0 to 1. */
@@ -14,13 +14,13 @@ export interface Gpu {
 }
 
 const QUERY = ['--query-gpu=index,utilization.gpu,memory.used,memory.total', '--format=csv,noheader,nounits'];
-/** Milliseconds that nvidia-smi may take, and for which what it said is good. */
+/** Milliseconds that nvidia-smi may take, and for which its answer is cached. */
 const PATIENCE = 2000;
 const FRESH = 5000;
 
 /**
- * Says how the GPUs are, asking the driver at most every few seconds. Where the command does not work at the start, there
- * are none, and it is not tried again.
+ * Reads the state of the GPUs, and caches it for some seconds. Where the command fails at the start, there are no GPUs, and
+ * it is not tried again.
  */
 export function watchGpus(command = 'nvidia-smi'): () => Promise<readonly Gpu[]> {
   let asked = performance.now();
@@ -39,7 +39,7 @@ export function watchGpus(command = 'nvidia-smi'): () => Promise<readonly Gpu[]>
   };
 }
 
-/** Makes the series of the GPUs; what is given brings them up to date. */
+/** Creates the series of the GPUs. @returns a function that updates them */
 export function gpuSeries(registry: Registry, gpus: () => Promise<readonly Gpu[]>): () => Promise<void> {
   const { gauge } = seriesIn(registry);
   const utilization = gauge('irevnet_gpu_utilization_ratio');
@@ -62,7 +62,6 @@ async function ask(command: string): Promise<Gpu[]> {
   return parseGpus(stdout);
 }
 
-/** Of the whole, and of a byte. */
 const PER_CENT = 100;
 const PER_MEBIBYTE = 2 ** -20;
 
@@ -81,7 +80,7 @@ export const parseGpus = (csv: string): Gpu[] =>
       };
     });
 
-/** A number; undefined for "[N/A]". */
+/** A number in a unit; undefined for "[N/A]". */
 function per(unit: number, text: string | undefined): number | undefined {
   const value = Number.parseFloat(text ?? '');
   return Number.isNaN(value) ? undefined : value / unit;

@@ -11,16 +11,18 @@ import { gpuSeries, watchGpus } from './gpu.js';
 
 /** A request that is over. */
 export interface Answered {
-  /** The pattern of its route; undefined when there is none. */
+  /** The pattern of its route; undefined when it matched none. */
   readonly route: string | undefined;
   readonly method: string;
   readonly status: number;
+  /** The code of the problem, if it failed. */
+  readonly code: ProblemCode | undefined;
   readonly ms: number;
-  /** Milliseconds in each stage that it came to. */
+  /** Milliseconds in each stage that it reached. */
   readonly stages: Partial<Record<Stage, number>>;
 }
 
-/** What is read when somebody asks. */
+/** The state of the service when the metrics are read. */
 export interface Present extends Status {
   readonly ready: boolean;
   /** Images accepted and not yet answered. */
@@ -28,23 +30,22 @@ export interface Present extends Status {
   readonly backend: Pick<Backend, 'kind' | 'devices'>;
 }
 
-/** The counts of one service. */
+/** The metrics of one service. */
 export interface Metrics {
-  /** To be told by the engine. */
+  /** Is called by the engine. */
   readonly observer: Pick<Required<Observer>, 'batch' | 'lost'>;
-  /** A request has come in. */
+  /** A request has begun. */
   begun(): void;
-  /** One that has come in is over. */
+  /** A request that had begun is over. */
   over(answered: Answered): void;
+  /** A request failed before it could begin: its head could not be read. */
   rejected(code: ProblemCode): void;
-  /** Requests were refused before they came in. */
-  shed(route: string, status: number, code: ProblemCode, count: number): void;
   readonly contentType: string;
   /** Every series, in the text format of Prometheus. */
   text(present: Present): Promise<string>;
 }
 
-/** The route of requests that match none: with their addresses anybody could make any number of series. */
+/** The route of requests that match none. Their paths would let a client create any number of series. */
 const NO_ROUTE = 'none';
 
 export function createMetrics(gpus = watchGpus()): Metrics {
@@ -66,7 +67,7 @@ export function createMetrics(gpus = watchGpus()): Metrics {
   const provider = gauge('irevnet_execution_provider_info');
   const readGpus = gpuSeries(registry, gpus);
   gauge('irevnet_build_info').set({ version, node: process.version, onnxruntime }, 1);
-  // A series that began with its first event would hide that event from rate().
+  // Prometheus' rate() misses the first event of a series that begins with it.
   for (const reason of losses) restarts.inc({ reason }, 0);
   for (const code of problemCodes) rejected.inc({ code }, 0);
   for (const stage of stages) stageSeconds.zero({ stage });
@@ -79,17 +80,14 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       lost: (reason) => restarts.inc({ reason }),
     },
     begun: () => inFlightRequests.inc(),
-    over({ route = NO_ROUTE, method, status, ms, stages }) {
+    over({ route = NO_ROUTE, method, status, code, ms, stages }) {
       inFlightRequests.dec();
       requests.inc({ route, method, status });
       requestSeconds.observe({ route }, ms / 1000);
       for (const [stage, took] of Object.entries(stages)) stageSeconds.observe({ stage }, took / 1000);
+      if (code) rejected.inc({ code });
     },
     rejected: (code) => rejected.inc({ code }),
-    shed(route, status, code, count) {
-      requests.inc({ route, method: 'POST', status }, count);
-      rejected.inc({ code }, count);
-    },
     contentType: registry.contentType,
     async text(present) {
       queueImages.set(present.waiting);
@@ -109,7 +107,7 @@ const { version: onnxruntime } = createRequire(import.meta.url)('onnxruntime-nod
 
 let shared: Registry | undefined;
 
-/** Series of the process, once for all services in it: prom-client never takes back what it hangs on the process. */
+/** Series of the process, shared by all services in it: prom-client never removes its listeners from the process. */
 function processRegistry(): Registry {
   if (shared) return shared;
   shared = new Registry();

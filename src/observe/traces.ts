@@ -10,7 +10,7 @@ import type { Span } from '../common/work.js';
 /** A request that is over; times by `performance.now()`. */
 export interface Traced {
   readonly method: string;
-  /** The pattern of its route; undefined when there is none. */
+  /** The pattern of its route; undefined when it matched none. */
   readonly route: string | undefined;
   readonly path: string;
   readonly scheme: string;
@@ -25,20 +25,20 @@ export interface Traced {
 
 /** Sends traces to a collector. */
 export interface Tracing {
-  /** Notes a request as a span with a child for each stage. @returns the id of its trace */
+  /** Records a request as a span with a child for each stage. @returns the id of its trace */
   record(traced: Traced): string;
-  /** Sends what is left, as far as the collector takes it within seconds. */
+  /** Sends the remaining spans, and gives up after some seconds. */
   close(): Promise<void>;
 }
 
-/** Milliseconds for an export with all its attempts, for the last ones, and between two warnings that they fail. */
+/** Milliseconds for an export with all its retries, for the last export, and between two warnings of failed exports. */
 const PATIENCE = 3000;
 const LAST = 2 * PATIENCE;
 const WARN_EVERY = 60_000;
 
 /**
  * @param endpoint base URL of a collector that takes OTLP over HTTP
- * @param warn is told, now and then, why traces are lost
+ * @param warn is called with the error of a failed export, at most once a minute
  */
 export function openTracing(endpoint: string, warn: (error: Error | undefined) => void): Tracing {
   const exporter = new OTLPTraceExporter({
@@ -54,7 +54,7 @@ export function openTracing(endpoint: string, warn: (error: Error | undefined) =
   const propagator = new W3CTraceContextPropagator();
   return {
     record({ method, route, path, scheme, status, code, headers, start, end, stages }) {
-      // The two clocks drift apart: they are compared anew for each trace, and once, so that its spans agree.
+      // The two clocks drift apart, so each trace compares them anew; once, so that its spans agree.
       const epoch = Date.now() - performance.now();
       const parent = propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
       const failed = status >= 500;
@@ -82,14 +82,14 @@ export function openTracing(endpoint: string, warn: (error: Error | undefined) =
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, LAST);
       });
-      // What could not be sent has been told.
+      // A failed export has already been logged.
       await Promise.race([provider.shutdown().catch(() => undefined), late]);
       clearTimeout(timer);
     },
   };
 }
 
-/** The same exporter, whose failures are told. */
+/** An exporter that also calls `tell` for every failed export. */
 const telling = (exporter: SpanExporter, tell: (error: Error | undefined) => void): SpanExporter => ({
   export: (spans, done) =>
     exporter.export(spans, (result) => {
@@ -99,7 +99,7 @@ const telling = (exporter: SpanExporter, tell: (error: Error | undefined) => voi
   shutdown: () => exporter.shutdown(),
 });
 
-/** Calls something at most once in a while. */
+/** Limits calls to one every `WARN_EVERY` milliseconds. */
 function seldom<T>(call: (value: T) => void): (value: T) => void {
   let last = Number.NEGATIVE_INFINITY;
   return (value) => {

@@ -1,12 +1,30 @@
 import { rows } from '../../export/graph/rows.js';
 import { Problem } from '../common/problems.js';
 import { type Engine, modelOf } from '../engine/engine.js';
-import type { Classified, Score } from '../http/schemas/classified.js';
+import type { Done } from '../images/picture.js';
+import type { Prepared } from '../images/prepare.js';
 import { type ImageOptions, prepareBatch } from './images.js';
 
 export interface ClassifyOptions extends ImageOptions {
   /** How many labels an image gets, best first. */
   readonly topK?: number | undefined;
+}
+
+/** A label, its number among the model's labels, and its probability. */
+export interface Score {
+  readonly index: number;
+  readonly label: string;
+  readonly probability: number;
+}
+
+export interface Classified {
+  readonly model: string;
+  /** One an image, in their order. */
+  readonly predictions: {
+    /** The most probable labels, best first. */
+    readonly top: Score[];
+    readonly image: { readonly source: Prepared['source']; readonly done: Done[] };
+  }[];
 }
 
 const DEFAULT_TOP = 5;

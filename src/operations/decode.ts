@@ -1,8 +1,9 @@
+import { checkFinite, readTensor } from '../../export/formats/read.js';
 import type { Tensor } from '../../export/graph/tensor.js';
 import { Problem } from '../common/problems.js';
 import { timed } from '../common/work.js';
 import { type Engine, invertibleOf } from '../engine/engine.js';
-import { checkFeatures, readTensor } from '../tensor/read.js';
+import { checkFeatures } from './features.js';
 import type { Options } from './images.js';
 
 export interface Recovered {
@@ -15,12 +16,14 @@ export interface Recovered {
 
 /**
  * Recovers images from a file of features.
- * @throws Problem unknown-model, not-invertible, inverse-untrusted, features-overflow, and as `readTensor`, `checkFeatures` and `Run`
+ * @throws Problem unknown-model, not-invertible, inverse-untrusted, features-overflow, and as `checkFeatures` and `Run`;
+ *   FormatError as `readTensor` and `checkFinite`
  */
 export async function decode(engine: Engine, file: Uint8Array, { model, work }: Options): Promise<Recovered> {
   const manifest = invertibleOf(engine, model);
   const features = await timed(work, 'decode', () => readTensor(file));
-  checkFeatures(features, manifest.features.shape, engine.limits.maxImages);
+  checkFeatures(features.dims, manifest.features.shape, engine.limits.maxImages);
+  checkFinite(features.data);
   work?.admit?.(features.dims[0]!);
   const outputs = ['pixels', 'image'] as const;
   const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, work });

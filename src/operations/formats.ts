@@ -1,13 +1,13 @@
 import type { Chunks } from '../../export/files/write.js';
+import { writeFeatures } from '../../export/formats/features.js';
+import { checkNumbers, toJson } from '../../export/formats/json.js';
+import { writeNpy } from '../../export/formats/npy.js';
 import { Problem } from '../common/problems.js';
 import { toGif, toPng } from '../images/encode.js';
-import { checkNumbers, toJson } from '../tensor/json.js';
-import { writeNpy } from '../tensor/npy.js';
-import { writeFeatures } from '../tensor/safetensors.js';
 import type { Recovered } from './decode.js';
 import type { Encoded } from './encode.js';
 
-/** A result as it is sent: the bytes of a file, or an object that becomes JSON. */
+/** A result in its format: the bytes of a file, or an object for JSON. */
 export type Written = Chunks | Readonly<Record<string, unknown>>;
 type Writer<R> = (result: R) => Written | Promise<Written>;
 

@@ -13,7 +13,7 @@ export interface Options {
 /** Settings of every operation on images. */
 export interface ImageOptions extends Options {
   readonly invert: PrepareOptions['invert'];
-  /** Names of the files in messages; else their numbers, where there are several. */
+  /** Names of the files in errors; by default their numbers, where there are several. */
   readonly names?: readonly string[] | undefined;
 }
 

@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import sharp from 'sharp';
+import { writeNpy } from '../../export/formats/npy.js';
 import { readConfig } from '../../src/common/config.js';
 import { openEngine } from '../../src/engine/engine.js';
 import { toPng } from '../../src/images/encode.js';
 import { decode } from '../../src/operations/decode.js';
 import { encode } from '../../src/operations/encode.js';
 import { interpolate } from '../../src/operations/interpolate.js';
-import { writeNpy } from '../../src/tensor/npy.js';
 import { pngOf } from '../helpers/images.js';
 import { someImages } from '../helpers/networks.js';
 

@@ -1,13 +1,15 @@
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import type { Test } from 'tap';
 import { seeded } from '../../export/data/random.js';
 import { createModel } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import { buildNetwork } from '../../export/networks/index.js';
 import { type Config, readConfig } from '../../src/common/config.js';
+import { createAdmission } from '../../src/engine/admission.js';
 import { type Engine, openEngine } from '../../src/engine/engine.js';
-import { type App, buildApp } from '../../src/http/app.js';
+import { buildApp } from '../../src/http/app.js';
+import type { App } from '../../src/http/app-type.js';
 import { createMetrics } from '../../src/observe/metrics.js';
 import { randomParameters } from './graph.js';
 
@@ -16,7 +18,7 @@ export interface TestService {
   readonly engine: Engine;
 }
 
-/** The whole service on real models, without a socket; ends with the test. */
+/** The service on an engine of its own with real models. It does not listen, and ends with the test. */
 export async function service(
   t: Test,
   settings: Partial<Config> = {},
@@ -31,6 +33,23 @@ export async function service(
   });
   await engine.ready;
   return { app, engine };
+}
+
+/**
+ * The service on an engine that tests share, with limits and a queue of its own. Settings of the workers and of the models
+ * have no effect. It does not listen, and ends with the test.
+ */
+export async function appOn(
+  t: Test,
+  engine: Engine,
+  settings: Partial<Config> = {},
+  log: Logger = pino({ level: 'silent' }),
+): Promise<TestService> {
+  const config = { ...readConfig({}, {}), ...settings };
+  const own = { ...engine, limits: config, admission: createAdmission(config.maxQueue) };
+  const app = await buildApp(config, own, log);
+  t.teardown(() => app.close());
+  return { app, engine: own };
 }
 
 /** A network, and what its random weights are multiplied by. */

@@ -1,4 +1,5 @@
-import type { App } from '../../src/http/app.js';
+import type { LightMyRequestResponse } from 'fastify';
+import type { App } from '../../src/http/app-type.js';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -51,7 +52,11 @@ export function withTail(body: Json, ...tail: readonly Uint8Array[]): Inference 
 }
 
 /** Sends an inference request to a model, or to `<model>/versions/<v>`. */
-export const infer = (app: App, model: string, request: Inference | { readonly body: Json }) => {
+export const infer = (
+  app: App,
+  model: string,
+  request: Inference | { readonly body: Json },
+): Promise<LightMyRequestResponse> => {
   const sent = 'body' in request ? { headers: {}, payload: Buffer.from(JSON.stringify(request.body)) } : request;
   return app.inject({ method: 'POST', url: `/v2/models/${model}/infer`, ...sent });
 };

@@ -1,11 +1,9 @@
 import { Type } from 'typebox';
 import type { Engine } from '../../engine/engine.js';
 import { classify } from '../../operations/classify.js';
-import type { App } from '../app.js';
-import { Classified } from '../schemas/classified.js';
-import { fileBody, InvertQuery, ModelQuery, problemResponse } from '../schemas/common.js';
-import { receive } from '../uploads.js';
-import { imageTypes } from './uploads.js';
+import type { App } from '../app-type.js';
+import { imageTypes, receive } from '../content/uploads.js';
+import { Done, fileBody, InvertQuery, ModelQuery, problemResponse } from '../schemas.js';
 
 const Query = Type.Object(
   {
@@ -14,6 +12,16 @@ const Query = Type.Object(
     invert: InvertQuery,
   },
   { additionalProperties: false },
+);
+
+const Score = Type.Object({ index: Type.Integer(), label: Type.String(), probability: Type.Number() });
+
+const Classified = Type.Object(
+  {
+    model: Type.String(),
+    predictions: Type.Array(Type.Object({ top: Type.Array(Score), image: Done })),
+  },
+  { description: 'one prediction an image, in order' },
 );
 
 const schema = {

@@ -2,12 +2,11 @@ import { Type } from 'typebox';
 import type { Engine } from '../../engine/engine.js';
 import { decode } from '../../operations/decode.js';
 import { type DecodeFormat, decodeFormats } from '../../operations/formats.js';
-import type { App } from '../app.js';
-import { negotiate } from '../negotiate.js';
-import { sendAs } from '../reply.js';
-import { fileBody, formatQuery, formatResponse, ModelQuery, problemResponse, Recovered } from '../schemas/common.js';
-import { receive } from '../uploads.js';
-import { featureTypes } from './uploads.js';
+import type { App } from '../app-type.js';
+import { negotiate } from '../content/negotiate.js';
+import { sendAs } from '../content/reply.js';
+import { featureTypes, receive } from '../content/uploads.js';
+import { fileBody, formatQuery, formatResponse, ModelQuery, problemResponse, Recovered } from '../schemas.js';
 
 const formats = Object.keys(decodeFormats) as DecodeFormat[];
 

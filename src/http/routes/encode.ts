@@ -2,9 +2,10 @@ import { Type } from 'typebox';
 import type { Engine } from '../../engine/engine.js';
 import { encode } from '../../operations/encode.js';
 import { type EncodeFormat, encodeFormats } from '../../operations/formats.js';
-import type { App } from '../app.js';
-import { negotiate } from '../negotiate.js';
-import { sendAs } from '../reply.js';
+import type { App } from '../app-type.js';
+import { negotiate } from '../content/negotiate.js';
+import { sendAs } from '../content/reply.js';
+import { imageTypes, receive } from '../content/uploads.js';
 import {
   Done,
   fileBody,
@@ -14,9 +15,7 @@ import {
   ModelQuery,
   Numbers,
   problemResponse,
-} from '../schemas/common.js';
-import { receive } from '../uploads.js';
-import { imageTypes } from './uploads.js';
+} from '../schemas.js';
 
 const formats = Object.keys(encodeFormats) as EncodeFormat[];
 

@@ -1,5 +1,5 @@
 import type { Engine } from '../../engine/engine.js';
-import type { App } from '../app.js';
+import type { App } from '../app-type.js';
 import { classifyRoute } from './classify.js';
 import { decodeRoute } from './decode.js';
 import { encodeRoute } from './encode.js';

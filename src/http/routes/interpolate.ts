@@ -2,9 +2,10 @@ import { Type } from 'typebox';
 import type { Engine } from '../../engine/engine.js';
 import { type InterpolateFormat, interpolateFormats } from '../../operations/formats.js';
 import { DEFAULT_STEPS, interpolate } from '../../operations/interpolate.js';
-import type { App } from '../app.js';
-import { negotiate } from '../negotiate.js';
-import { sendAs } from '../reply.js';
+import type { App } from '../app-type.js';
+import { negotiate } from '../content/negotiate.js';
+import { sendAs } from '../content/reply.js';
+import { receive } from '../content/uploads.js';
 import {
   formatQuery,
   formatResponse,
@@ -13,8 +14,7 @@ import {
   ModelQuery,
   problemResponse,
   Recovered,
-} from '../schemas/common.js';
-import { receive } from '../uploads.js';
+} from '../schemas.js';
 
 const formats = Object.keys(interpolateFormats) as InterpolateFormat[];
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Engine } from '../../engine/engine.js';
-import type { App } from '../app.js';
-import { problemResponse } from '../schemas/common.js';
+import type { App } from '../app-type.js';
+import { problemResponse } from '../schemas.js';
 import { checkReady } from './service.js';
 
 const schema = {

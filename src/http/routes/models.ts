@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { type Engine, modelOf } from '../../engine/engine.js';
-import type { App } from '../app.js';
-import { ManifestReference, problemResponse } from '../schemas/common.js';
+import type { App } from '../app-type.js';
+import { ManifestReference, problemResponse } from '../schemas.js';
 
 const summary = 'What is known about a model';
 

@@ -17,9 +17,9 @@ import {
   Ready,
   ServerMetadata,
 } from '../../protocols/oip/schemas.js';
-import type { App } from '../app.js';
-import { sendChunks } from '../reply.js';
-import { declaredType, FORM } from '../uploads.js';
+import type { App } from '../app-type.js';
+import { sendChunks } from '../content/reply.js';
+import { declaredType, FORM } from '../content/uploads.js';
 import { checkReady } from './service.js';
 
 const schemaOf = <R extends TSchema>(summary: string, response: R) => ({
@@ -28,13 +28,13 @@ const schemaOf = <R extends TSchema>(summary: string, response: R) => ({
   response: { 200: response, default: errorResponse },
 });
 
-/** A model's address, without and with its version. */
-const addresses = [
+/** The path of a model, without and with its version. */
+const modelPaths = [
   { url: '/v2/models/:model', params: Type.Object({ model: Type.String() }) },
   { url: '/v2/models/:model/versions/:version', params: Type.Object({ model: Type.String(), version: Type.String() }) },
 ];
 
-/** The Open Inference Protocol, version 2: what /v2 answers. */
+/** All routes of the Open Inference Protocol, version 2. */
 export function oipRoutes(app: App, engine: Engine): void {
   serverRoutes(app, engine);
   const models = servedModels([...engine.models.values()]);
@@ -43,7 +43,7 @@ export function oipRoutes(app: App, engine: Engine): void {
 
 /** GET /v2, /v2/health/live and /v2/health/ready */
 function serverRoutes(app: App, engine: Engine): void {
-  // The protocol's text has the one address, its OpenAPI document the other.
+  // The protocol's text has the first path, its OpenAPI document the second.
   for (const url of ['/v2', '/v2/']) {
     app.get(url, { schema: schemaOf('The server', ServerMetadata) }, async () => ({
       name: 'irevnet',
@@ -62,7 +62,7 @@ type Find = (params: { readonly model: string; readonly version?: string }) => S
 
 /** GET a model, GET …/ready and POST …/infer */
 function modelRoutes(app: App, engine: Engine, find: Find): void {
-  for (const { url, params } of addresses) {
+  for (const { url, params } of modelPaths) {
     const metadata = { ...schemaOf('What a model takes and gives', ModelMetadata), params };
     app.get(url, { schema: metadata }, async (request) => metadataOf(find(request.params)));
 
@@ -111,7 +111,7 @@ function bodyOf(request: FastifyRequest): Uint8Array {
   return body;
 }
 
-/** The JSON, and the tensors after it as they lie in memory. */
+/** Sends the JSON and, after it, the bytes of the tensors without a copy. */
 function send(reply: FastifyReply, { head, tail }: Answer): FastifyReply {
   if (tail.length === 0) return sendChunks(reply.type('application/json'), [head]);
   reply.header(JSON_LENGTH, head.length).type('application/octet-stream');

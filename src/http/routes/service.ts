@@ -2,8 +2,8 @@ import { Type } from 'typebox';
 import { version } from '../../../export/files/package.js';
 import { Problem } from '../../common/problems.js';
 import type { Engine } from '../../engine/engine.js';
-import type { App } from '../app.js';
-import { problemResponse } from '../schemas/common.js';
+import type { App } from '../app-type.js';
+import { problemResponse } from '../schemas.js';
 
 const answer = (summary: string, properties: Record<string, ReturnType<typeof Type.String>>) => ({
   summary,
@@ -19,13 +19,13 @@ export function checkReady({ status }: Engine): void {
   if (up === 0) throw new Problem('not-ready', 'the workers are being replaced');
 }
 
-/** GET /healthz: the process answers; also while a model runs. */
+/** GET /healthz: the process answers, also while a model runs. */
 export function healthzRoute(app: App): void {
   const schema = answer('Liveness', { status: Type.String() });
   app.get('/healthz', { schema }, async () => ({ status: 'ok' }));
 }
 
-/** GET /readyz: every model is loaded and has recovered its noise, and the service is not about to leave. */
+/** GET /readyz: every model is loaded and has passed its self-test, and the service is not shutting down. */
 export function readyzRoute(app: App, engine: Engine): void {
   const provider = Type.String({ description: 'what computes: cpu, cuda or oip (other servers)' });
   const schema = answer('Readiness', { status: Type.String(), provider });

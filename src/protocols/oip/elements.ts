@@ -1,7 +1,7 @@
 import { sizeOf, type Tensor } from '../../../export/graph/tensor.js';
 import { described, malformed } from './expect.js';
 
-/** Element types that come in and go out: the protocol's name, and what JSON may hold for one. */
+/** Element types of inputs and outputs: the protocol's name for each, and what JSON may hold. */
 export const elements = {
   uint8: {
     datatype: 'UINT8',
@@ -16,16 +16,16 @@ export type ElementType = keyof typeof elements;
 export const bytesOfShape = (type: ElementType, dims: readonly number[]): number =>
   sizeOf(dims) * elements[type].array.BYTES_PER_ELEMENT;
 
-/** Little-endian bytes as a tensor: a view of them, or of a copy where they are not aligned. */
+/** Reads little-endian bytes as a tensor: a view of them, or of a copy where they are not aligned. */
 export function fromBytes(type: ElementType, dims: readonly number[], bytes: Uint8Array): Tensor<ElementType> {
   const { array } = elements[type];
-  // A new view also of bytes: the slice of a Buffer would share its memory.
+  // Never the Buffer itself: its `slice` would share memory.
   const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return { type, dims, data: new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, sizeOf(dims)) };
 }
 
 /**
- * Numbers from JSON as a tensor, given as one flat array or as arrays in arrays of its shape.
+ * Reads numbers from JSON as a tensor: one flat array, or nested arrays of its shape.
  * @throws Problem inference-malformed
  */
 export function fromJson(type: ElementType, dims: readonly number[], data: readonly unknown[]): Tensor<ElementType> {
@@ -43,7 +43,7 @@ export function fromJson(type: ElementType, dims: readonly number[], data: reado
       else numbers[at++] = value[i];
     }
   };
-  // As deep as the shape at most, whatever was sent.
+  // The recursion ends with the shape, however deep the client's arrays are.
   read(data, Array.isArray(data[0]) ? dims : [sizeOf(dims)], 'data');
   return { type, dims, data: numbers };
 }

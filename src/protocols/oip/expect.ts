@@ -1,6 +1,6 @@
 import { Problem } from '../../common/problems.js';
 
-/** What a member of a JSON object may be asked to be. */
+/** Types that a member of a JSON object may have to be. */
 interface Kinds {
   readonly string: string;
   readonly boolean: boolean;
@@ -17,13 +17,13 @@ const kinds: { readonly [K in keyof Kinds]: { readonly words: string; is(value: 
   object: { words: 'an object', is: (v) => typeof v === 'object' && v !== null && !Array.isArray(v) },
 };
 
-/** @throws Problem inference-malformed */
+/** Checks the type of a value that a client sent. @throws Problem inference-malformed */
 export function expect<K extends keyof Kinds>(value: unknown, kind: K, where: string): Kinds[K] {
   if (kinds[kind].is(value)) return value as Kinds[K];
   throw malformed(`${where} is ${described(value)}; expected ${kinds[kind].words}`);
 }
 
-/** The same, of something that may be absent. @throws Problem inference-malformed */
+/** As `expect`, but the value may be absent. @throws Problem inference-malformed */
 export const expectOptional = <K extends keyof Kinds>(value: unknown, kind: K, where: string): Kinds[K] | undefined =>
   value === undefined ? undefined : expect(value, kind, where);
 
@@ -32,10 +32,10 @@ export const malformed = (message: string, options?: ErrorOptions): Problem =>
 
 const LONGEST = 60;
 
-/** A text of the client's, cut where it is long. */
+/** A string that a client sent, in quotes, shortened to 60 characters. */
 export const quoted = (text: string): string => JSON.stringify(text.slice(0, LONGEST));
 
-/** A value in a few words, however deep it is. */
+/** A value that a client sent, in a few words. */
 export function described(value: unknown): string {
   if (value === undefined) return 'missing';
   if (typeof value === 'string') return quoted(value);

@@ -1,8 +1,8 @@
+import { checkNumbers } from '../../../export/formats/json.js';
+import { checkFinite } from '../../../export/formats/read.js';
 import { sizeOf, type Tensor } from '../../../export/graph/tensor.js';
 import type { TensorInfo } from '../../../export/model/signature.js';
 import { Problem } from '../../common/problems.js';
-import { checkNumbers } from '../../tensor/json.js';
-import { checkFeatures } from '../../tensor/read.js';
 import { bytesOfShape, type ElementType, elements, fromBytes, fromJson } from './elements.js';
 import { described, expect, expectOptional, malformed } from './expect.js';
 import { parametersOf } from './parameters.js';
@@ -11,14 +11,14 @@ type Json = Readonly<Record<string, unknown>>;
 
 export interface Input {
   readonly images: number;
-  /** @throws Problem inference-malformed, features-nan, features-infinite */
+  /** @throws Problem inference-malformed; FormatError nan, infinite */
   read(): Tensor<ElementType>;
 }
 
 /**
- * Checks everything about the one input that a model takes but its numbers.
+ * Checks the one input that a model takes, except its numbers.
  * @param tail the bytes after the JSON
- * @throws Problem inference-malformed, too-many-images, json-too-large
+ * @throws Problem inference-malformed, too-many-images; FormatError too-large
  */
 export function inputOf(inputs: unknown, expected: TensorInfo, tail: Uint8Array, maxImages: number): Input {
   const input = onlyInput(inputs, expected.name);
@@ -33,7 +33,7 @@ export function inputOf(inputs: unknown, expected: TensorInfo, tail: Uint8Array,
     images,
     read() {
       const tensor = read();
-      if (tensor.type === 'float32') checkFeatures(tensor as Tensor<'float32'>, expected.row, maxImages);
+      if (tensor.type === 'float32') checkFinite((tensor as Tensor<'float32'>).data);
       return tensor;
     },
   };
@@ -63,7 +63,7 @@ function dimsOf({ shape, datatype }: Json, { name, type, row }: TensorInfo): num
   throw malformed(`the shape of ${name} is [${dims.join(', ')}]; ${expected}`);
 }
 
-/** How the numbers are read, once it is clear where they are and how many. */
+/** Checks where the numbers of an input are and how many. @returns a function that reads them */
 function readerOf(
   { parameters, data }: Json,
   { name, type }: TensorInfo,

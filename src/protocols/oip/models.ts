@@ -7,7 +7,7 @@ import { quoted } from './expect.js';
 /** The only version of each model. */
 export const VERSION = '1';
 
-/** A model as the protocol knows it: one graph of one of ours. */
+/** A model of the protocol: one graph of one model folder. */
 export interface Served extends Signature {
   readonly name: string;
   readonly model: string;
@@ -39,7 +39,7 @@ export function servedOf(models: ReadonlyMap<string, Served>, name: string, vers
   throw new Problem('unknown-version', `model ${name} has no version ${quoted(version)}; expected ${VERSION}`);
 }
 
-/** What the protocol tells of a model; -1 stands for the number of images. */
+/** The protocol's metadata of a model; -1 stands for the number of images. */
 export const metadataOf = ({ name, input, outputs }: Served) => ({
   name,
   versions: [VERSION],

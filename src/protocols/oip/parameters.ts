@@ -2,7 +2,7 @@ import { expectOptional, malformed } from './expect.js';
 
 const SHARED_MEMORY = 'shared memory is not supported; send the tensor in the body';
 
-/** Parameters that ask for something that is not done here. */
+/** Parameters that ask for an extension of the protocol that is not supported. */
 const refused: Readonly<Record<string, string>> = {
   shared_memory_region: SHARED_MEMORY,
   shared_memory_offset: SHARED_MEMORY,
@@ -11,7 +11,7 @@ const refused: Readonly<Record<string, string>> = {
 };
 
 /**
- * The parameters of a request or of a tensor. Those that are not known have no effect, as the protocol has it.
+ * Reads the parameters of a request or of a tensor. Unknown ones have no effect, as the protocol demands.
  * @throws Problem inference-malformed
  */
 export function parametersOf(value: unknown, owner: string): Readonly<Record<string, unknown>> {

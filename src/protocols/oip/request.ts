@@ -1,6 +1,6 @@
+import { FormatError } from '../../../export/formats/errors.js';
+import { parseJson } from '../../../export/formats/json.js';
 import type { Tensor } from '../../../export/graph/tensor.js';
-import { Problem } from '../../common/problems.js';
-import { parseJson } from '../../tensor/json.js';
 import { bytesOfShape, type ElementType, elements } from './elements.js';
 import { expect, expectOptional, malformed, quoted } from './expect.js';
 import { inputOf } from './input.js';
@@ -8,24 +8,24 @@ import type { Served } from './models.js';
 import { parametersOf } from './parameters.js';
 import { type Wanted, wantedOf } from './wanted.js';
 
-/** The header that says how many bytes of a body are JSON; the raw bytes of tensors follow. */
+/** The header with the length of the JSON at the start of a body; the raw bytes of tensors follow. */
 export const JSON_LENGTH = 'inference-header-content-length';
 
-/** A request of which all but the numbers of its input is checked. */
+/** A request that is checked, except the numbers of its input. */
 export interface InferRequest {
   readonly id: string | undefined;
   readonly images: number;
   readonly wanted: readonly Wanted[];
-  /** Reads the input. @throws Problem inference-malformed, features-nan, features-infinite */
+  /** Reads the input. @throws Problem inference-malformed; FormatError nan, infinite */
   readInput(): Tensor<ElementType>;
 }
 
 /**
- * Reads an inference request: JSON, or JSON and raw bytes where the header JSON_LENGTH says so, or with 0 there the raw
- * bytes of the input alone.
+ * Reads an inference request: JSON; or JSON and raw bytes, with the length of the JSON in the header JSON_LENGTH; or, with 0
+ * in that header, the raw bytes of the input alone.
  * https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
  * https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_binary_data.html
- * @throws Problem inference-malformed, too-many-images, json-too-large
+ * @throws Problem inference-malformed, too-many-images; FormatError too-large
  */
 export function readInferRequest(
   body: Uint8Array,
@@ -42,7 +42,7 @@ export function readInferRequest(
   return { id: expectOptional(id, 'string', 'id'), images, wanted, readInput: read };
 }
 
-/** What a request of raw bytes leaves out. */
+/** The JSON that a request of raw bytes alone stands for. */
 const rawRequest = ({ input: { name, type, row } }: Served, bytes: number) => ({
   parameters: { binary_data_output: true },
   inputs: [
@@ -67,7 +67,7 @@ function parse(json: Uint8Array): unknown {
   try {
     return parseJson(json);
   } catch (error) {
-    if (error instanceof Problem) throw error;
+    if (error instanceof FormatError) throw error;
     throw malformed(`the body cannot be read as JSON: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import type { Chunks } from '../../../export/files/write.js';
+import { jsonBytes, toJson } from '../../../export/formats/json.js';
 import { bytesOf } from '../../../export/graph/tensor.js';
 import type { TensorName, Tensors } from '../../../export/model/signature.js';
-import { jsonBytes, toJson } from '../../tensor/json.js';
 import { elements } from './elements.js';
 import { malformed } from './expect.js';
 import { type Served, VERSION } from './models.js';
@@ -9,7 +9,7 @@ import type { InferRequest } from './request.js';
 import type { InferResponse } from './schemas.js';
 import type { Wanted } from './wanted.js';
 
-/** An answer: its JSON, and the tensors that follow it as they lie in memory. */
+/** A response: its JSON, and the bytes of the tensors that follow, without a copy. */
 export interface Answer {
   readonly head: Buffer;
   readonly tail: Chunks;
@@ -38,7 +38,7 @@ function describe({ tensor: { name }, binary }: Wanted, result: Tensors[TensorNa
   const { type, dims, data } = result;
   const { datatype } = elements[type];
   if (binary) return { name, datatype, shape: [...dims], parameters: { binary_data_size: data.byteLength } };
-  // Features far from those of any image may give NaN.
+  // Φ⁻¹ may overflow to NaN for features far from those of any image.
   const wrong = data.findIndex((v) => !Number.isFinite(v));
   if (wrong < 0) return { name, datatype, ...toJson(result) };
   throw malformed(`number ${wrong} of ${name} is ${data[wrong]}, which JSON does not have; ask for binary data`);

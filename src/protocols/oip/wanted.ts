@@ -1,11 +1,11 @@
+import { checkNumbers } from '../../../export/formats/json.js';
 import { sizeOf } from '../../../export/graph/tensor.js';
 import type { TensorInfo } from '../../../export/model/signature.js';
-import { checkNumbers } from '../../tensor/json.js';
 import { described, expect, expectOptional, malformed } from './expect.js';
 import type { Served } from './models.js';
 import { parametersOf } from './parameters.js';
 
-/** An output that is asked for. */
+/** An output that a client asks for. */
 export interface Wanted {
   readonly tensor: TensorInfo;
   /** Whether it is sent as raw bytes after the JSON. */
@@ -13,9 +13,9 @@ export interface Wanted {
 }
 
 /**
- * The outputs of a request in their order; all of the model where none is named.
- * @param binary whether they are sent as raw bytes where they do not say it themselves
- * @throws Problem inference-malformed, json-too-large
+ * Reads which outputs a request asks for, in their order; all of the model's where it names none.
+ * @param binary the request's default: whether outputs are sent as raw bytes
+ * @throws Problem inference-malformed; FormatError too-large
  */
 export function wantedOf(value: unknown, served: Served, binary: boolean, images: number): Wanted[] {
   const outputs = expectOptional(value, 'array', 'outputs') ?? [];

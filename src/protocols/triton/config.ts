@@ -3,13 +3,13 @@ import { elements } from '../oip/elements.js';
 import type { Served } from '../oip/models.js';
 import { type Message, mapOf } from './pbtxt.js';
 
-/** What Triton runs the graphs on; auto: a GPU where the server has one, else the CPU. */
+/** Execution providers of Triton; auto: a GPU where the server has one, else the CPU. */
 export const providers = ['cuda', 'cpu', 'auto'] as const;
 export type Provider = (typeof providers)[number];
 
 export interface TritonSettings {
   readonly provider: Provider;
-  /** Ascending sizes of batch that are preferred and warmed up; the largest is the most that is taken at once. */
+  /** Preferred batch sizes, ascending. Each is warmed up; the largest is the limit. */
   readonly batches: readonly number[];
   /** Milliseconds that images wait for others to fill a batch. */
   readonly maxDelay: number;
@@ -17,22 +17,22 @@ export interface TritonSettings {
   readonly gpuMemory?: number | undefined;
 }
 
-/** A file in the model's folder with a label a line, by which Triton's classification extension names classes. */
+/** A file in the model's folder with a label a line, which Triton's classification extension reads. */
 export const LABELS_FILE = 'labels.txt';
 
-/** What the ensemble calls the pixels that come back; in an ensemble a tensor has one source, and `pixels` is the client's. */
+/** The recovered pixels of the ensemble: `pixels` is its input, and each tensor of an ensemble has one source. */
 const RECOVERED = 'recovered';
 
 const kinds = { cuda: Symbol('KIND_GPU'), cpu: Symbol('KIND_CPU'), auto: Symbol('KIND_AUTO') } as const;
 
 /**
- * The configuration of a graph: a `ModelConfig` of Triton's ONNX Runtime backend, with batches formed as requests come.
- * Every preferred size is run once before the model is ready, for on a GPU the first batch of a size is slow; from ONNX
- * Runtime 1.20 on so is any whose size is not that of the batch before (https://github.com/microsoft/onnxruntime/issues/23006).
+ * The configuration of a graph: a `ModelConfig` of Triton's ONNX Runtime backend with dynamic batching. Each preferred size
+ * is run once before the model is ready: on a GPU the first batch of a size is slow. Since ONNX Runtime 1.20 every batch is
+ * slow whose size differs from the one before (https://github.com/microsoft/onnxruntime/issues/23006).
  *
- * Triton neither pads batches nor keeps those of Φ and Φ⁻¹ alike, so a GPU may choose other kernels in one direction
- * than in the other, and no setting here rules that out. That the inverse is exact at the sizes in use is to be measured
- * on the GPU (docker/triton/README.md); batches of one image only (`[1]`) give both directions the same sizes.
+ * Triton neither pads batches nor gives Φ and Φ⁻¹ the same ones, so a GPU may choose different kernels for the two, and no
+ * setting prevents it. Measure on the GPU that the inverse is exact at the sizes in use (docker/triton/README.md). Batches
+ * of one image (`[1]`) have the same size in both directions.
  */
 export const graphConfig = ({ name, input, outputs }: Served, settings: TritonSettings): Message => ({
   name,
@@ -42,7 +42,7 @@ export const graphConfig = ({ name, input, outputs }: Served, settings: TritonSe
   output: outputs.map(describeOutput),
   instance_group: [{ kind: kinds[settings.provider], count: 1 }],
   dynamic_batching: {
-    // Were one image a preferred size, none would ever wait for others.
+    // With 1 as a preferred size, no request would wait to be batched.
     preferred_batch_size: settings.batches.filter((size) => size > 1),
     max_queue_delay_microseconds: Math.round(settings.maxDelay * 1000),
   },
@@ -70,7 +70,7 @@ export const roundTripConfig = (name: string, forward: Served, inverse: Served, 
 
 const largest = ({ batches }: TritonSettings): number => Math.max(...batches);
 
-/** The tensors of a step's model, and what each is called in the ensemble; -1 is the latest version. */
+/** A step of the ensemble: a model, and the ensemble's names of its tensors; -1 is the latest version. */
 const step = (model: string, inputs: Record<string, string>, outputs: Record<string, string>): Message => ({
   model_name: model,
   model_version: -1,
@@ -127,9 +127,9 @@ const cudaOptions = ({ gpuMemory }: TritonSettings): Message => ({
   }),
 });
 
-/** Of EXHAUSTIVE (the default), HEURISTIC and DEFAULT. */
+/** Algorithm search: EXHAUSTIVE (0, the default), HEURISTIC (1), DEFAULT (2). */
 const HEURISTIC = 1;
-/** Of next power of two (the default) and same as requested: Φ and Φ⁻¹ share a GPU. */
+/** Growth of the memory arena: next power of two (0, the default), same as requested (1), as Φ and Φ⁻¹ share a GPU. */
 const SAME_AS_REQUESTED = 1;
 
 const parameter = (value: number): Message => ({ string_value: String(value) });

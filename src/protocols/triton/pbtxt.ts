@@ -1,7 +1,7 @@
-/** The value of a field: a message, an enumerator (a symbol, for its name is written without quotes), or many of one kind. */
+/** The value of a field: a scalar, an enumerator (a symbol: written without quotes), a message, or a list of one kind. */
 export type Value = string | number | boolean | symbol | Message | readonly Value[];
 
-/** A message by the names of its fields; those that are undefined or have no element are left out. */
+/** A message by the names of its fields. Fields that are undefined or an empty list are left out. */
 export interface Message {
   readonly [field: string]: Value | undefined;
 }
@@ -28,5 +28,5 @@ function field(name: string, value: Value, indent: string): string {
 const isList = (value: Value): value is readonly Value[] => Array.isArray(value);
 const isMessage = (value: Value): value is Message => typeof value === 'object' && !isList(value);
 
-/** What JSON escapes in a string, the text format escapes alike. */
+/** The text format escapes strings as JSON does. */
 const scalar = (value: Value): string => (typeof value === 'symbol' ? value.description! : JSON.stringify(value));

@@ -11,22 +11,22 @@ import { type Message, toPbtxt } from './pbtxt.js';
 
 const CONFIG_FILE = 'config.pbtxt';
 
-/** A folder of the repository. */
+/** A model of the repository: a folder. */
 interface Entry {
   readonly name: string;
   readonly config: Message;
   readonly labels?: readonly string[];
-  /** Fills the folder of its only version. */
+  /** Writes the files of its only version into a folder. */
   readonly fill: (version: string) => Promise<unknown>;
 }
 
 /**
  * Writes a model into a Triton model repository: Φ as `<model>`, and where there is one Φ⁻¹ as `<model>-inverse` and
- * the ensemble `<model>-round-trip`. Each folder appears whole or not at all, and those that were written of the same
- * model before are replaced, or removed when it has no inverse any more; any other folder of their names is left as it is.
+ * the ensemble `<model>-round-trip`. Each folder is written atomically. Folders written before from the same model are
+ * replaced, or removed when it has no inverse any more; other folders are never changed.
  * @param folder the model folder
- * @returns the names that Triton serves
- * @throws ModelError; Error when a name is taken
+ * @returns the names of the models that Triton serves
+ * @throws ModelError; Error when a folder of another origin has one of the names
  */
 export async function writeRepository(folder: string, repository: string, settings: TritonSettings): Promise<string[]> {
   const manifest = await readModelFolder(folder);
@@ -48,7 +48,7 @@ function entriesOf(manifest: Manifest, folder: string, repository: string, setti
   const inverse = served.get(inverseOf(manifest));
   const first = { ...graphEntry(forward, folder, join(folder, WEIGHTS_FILE), settings), labels: manifest.labels };
   if (!inverse) return [first];
-  // Where the models are on another file system, they are copied once all the same.
+  // Linked to the first copy, so that weights from another file system are copied once.
   const weights = join(repository, manifest.name, VERSION, WEIGHTS_FILE);
   const name = roundTripOf(manifest);
   const config = roundTripConfig(name, forward, inverse, settings);
@@ -59,7 +59,7 @@ function entriesOf(manifest: Manifest, folder: string, repository: string, setti
   ];
 }
 
-/** The graph under the backend's default name, and its weights beside it, where it looks for them. */
+/** A graph under the backend's default name, with its weights beside it, where ONNX Runtime looks for them. */
 const graphEntry = (served: Served, folder: string, weights: string, settings: TritonSettings): Entry => ({
   name: served.name,
   config: graphConfig(served, settings),
@@ -71,13 +71,13 @@ const graphEntry = (served: Served, folder: string, weights: string, settings: T
 
 const graphFile = (graph: GraphName) => `${graph}.onnx`;
 
-/** An ensemble needs the folder of a version too, and neither git nor object stores keep an empty one. */
+/** An ensemble needs a version folder too, and git and object stores drop empty folders. */
 const explainEmpty = (version: string) =>
   writeFile(join(version, 'README'), 'An ensemble has no file; Triton wants the folder of its version all the same.\n');
 
 /**
- * Those of the names whose folders were written of the same model before.
- * @throws Error when one is anything else
+ * Finds the folders that were written before from the same model.
+ * @throws Error when a folder of another origin has one of the names
  */
 async function formerEntries(repository: string, names: readonly string[], mark: string): Promise<string[]> {
   const former: string[] = [];
@@ -109,14 +109,14 @@ const writeEntry = (path: string, { config, labels, fill }: Entry, mark: string)
     await fill(version);
   });
 
-/** A label on a line of its own, for its number is that of the line. */
+/** A label as one line: the number of the line is the number of the class. */
 const line = (label: string): string => `${label.replace(/\s+/g, ' ')}\n`;
 
 const copy = (from: string, to: string) => writeListed(to, createReadStream(from));
 
 /**
- * A second name for a large file, or a copy where there can be none: on another file system, or for the file of somebody
- * else. A symbolic link would not do: ONNX Runtime refuses weights that lie outside of the model's folder.
+ * Links a large file, or copies it where it cannot be linked: on another file system, or owned by another user. Symbolic
+ * links do not work: ONNX Runtime refuses weights outside of the model's folder.
  */
 async function linkOrCopy(from: string, to: string): Promise<void> {
   try {

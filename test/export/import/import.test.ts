@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { seeded } from '../../../export/data/random.js';
+import { readNpy } from '../../../export/formats/npy.js';
 import type { Tensor } from '../../../export/graph/tensor.js';
 import { type Checkpoint, type Given, importCheckpoint, openCheckpoint } from '../../../export/import/index.js';
 import { countTrained, networkParameters } from '../../../export/model/graphs.js';
 import { compareWithReference } from '../../../export/model/reference.js';
 import { buildNetwork } from '../../../export/networks/index.js';
 import { type IRevNetConfig, irevnet } from '../../../export/networks/irevnet.js';
-import { readNpy } from '../../../src/tensor/npy.js';
 import { randomParameters } from '../../helpers/graph.js';
 import { dataPath } from '../../helpers/networks.js';
 

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { readTensor } from '../../../src/tensor/read.js';
+import { readTensor } from '../../../export/formats/read.js';
 import { cli, finished, startCli } from '../../helpers/cli.js';
 import { greyPixels } from '../../helpers/images.js';
 import { dataPath } from '../../helpers/networks.js';

@@ -1,8 +1,8 @@
 import t from 'tap';
+import { readNpy, writeNpy } from '../../../export/formats/npy.js';
 import { sizeOf, tensor } from '../../../export/graph/tensor.js';
 import { readConfig } from '../../../src/common/config.js';
 import { openEngine } from '../../../src/engine/engine.js';
-import { readNpy, writeNpy } from '../../../src/tensor/npy.js';
 import { form, randomModels, raw, service } from '../../helpers/app.js';
 import { rectangle } from '../../helpers/images.js';
 import { miniature, small } from '../../helpers/networks.js';

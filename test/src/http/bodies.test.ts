@@ -1,15 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect, Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionError } from 'fastify';
-import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { type Config, readConfig } from '../../../src/common/config.js';
-import { buildApp } from '../../../src/http/app.js';
-import { readParts } from '../../../src/http/multipart.js';
-import { oneByOne, refuseOnSocket } from '../../../src/http/sockets.js';
-import { type Field, form, raw, service } from '../../helpers/app.js';
+import type { Config } from '../../../src/common/config.js';
+import { readForm } from '../../../src/http/content/uploads.js';
+import { refuseOnSocket, trackReplies } from '../../../src/http/sockets.js';
+import { appOn, type Field, form, raw, service } from '../../helpers/app.js';
 import { rectangle } from '../../helpers/images.js';
 
 const { engine } = await service(t);
@@ -17,8 +14,7 @@ const png = await rectangle(28, 28, [0], [200]).toColourspace('b-w').png().toBuf
 
 /** A service on a free port. */
 async function listening(t: Test, settings: Partial<Config> = {}): Promise<number> {
-  const app = await buildApp({ ...readConfig({}, {}), ...settings }, engine, pino({ level: 'silent' }));
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, engine, settings);
   await app.listen({ port: 0 });
   return (app.server.address() as AddressInfo).port;
 }
@@ -34,7 +30,7 @@ function open(t: Test, port: number, ...sent: (string | Buffer)[]): Socket {
 const post = (...headers: string[]) =>
   `${['POST /classify HTTP/1.1', 'Host: x', 'Content-Type: image/png', ...headers].join('\r\n')}\r\n\r\n`;
 
-/** What comes back until the connection ends, in whichever way. */
+/** All bytes that arrive until the connection closes. */
 async function received(socket: Socket): Promise<string> {
   let all = '';
   socket.setEncoding('latin1').on('data', (bytes) => {
@@ -51,19 +47,22 @@ async function reply(socket: Socket): Promise<{ status: number; head: string; co
   return { status: Number(all.split(' ')[1]), head: head!, code: body && JSON.parse(body).code, replies };
 }
 
-t.test('a body that is promised too large is refused before it comes, one without a length when it is', async (t) => {
-  const port = await listening(t, { maxBytes: 100_000 });
-  const promised = await reply(open(t, port, post('Content-Length: 100001')));
-  t.match(promised, { status: 413, code: 'too-many-bytes', head: /connection: close/i });
-  const chunk = `${(50_001).toString(16)}\r\n${'x'.repeat(50_001)}\r\n`;
-  const chunked = await reply(open(t, port, post('Transfer-Encoding: chunked'), chunk, chunk));
-  t.match(chunked, { status: 413, code: 'too-many-bytes', head: /connection: close/i });
-  const most = raw(Buffer.alloc(100_000));
-  const url = `http://127.0.0.1:${port}/classify`;
-  t.match(await fetch(url, { method: 'POST', headers: most.headers, body: most.payload }), { status: 400 });
-});
+t.test(
+  'a body announced as too large is refused before it arrives, one of unknown length when it is too large',
+  async (t) => {
+    const port = await listening(t, { maxBytes: 100_000 });
+    const promised = await reply(open(t, port, post('Content-Length: 100001')));
+    t.match(promised, { status: 413, code: 'too-many-bytes', head: /connection: close/i });
+    const chunk = `${(50_001).toString(16)}\r\n${'x'.repeat(50_001)}\r\n`;
+    const chunked = await reply(open(t, port, post('Transfer-Encoding: chunked'), chunk, chunk));
+    t.match(chunked, { status: 413, code: 'too-many-bytes', head: /connection: close/i });
+    const most = raw(Buffer.alloc(100_000));
+    const url = `http://127.0.0.1:${port}/classify`;
+    t.match(await fetch(url, { method: 'POST', headers: most.headers, body: most.payload }), { status: 400 });
+  },
+);
 
-t.test('a body is the same in one piece and in bytes', async (t) => {
+t.test('a body may arrive in one chunk or byte by byte', async (t) => {
   const port = await listening(t);
   const bytes = Array.from(png, (b) => `1\r\n${String.fromCharCode(b)}\r\n`).join('');
   const sent = Buffer.from(`${post('Transfer-Encoding: chunked', 'Connection: close')}${bytes}0\r\n\r\n`, 'latin1');
@@ -76,11 +75,11 @@ t.test('a body is the same in one piece and in bytes', async (t) => {
   t.match(await refused.json(), { code: 'not-an-image', detail: /^File 1 of 2: the 300000 bytes/ });
 });
 
-t.test('all bodies together have a limit, and make room when their requests end', async (t) => {
+t.test('all bodies together have a limit, and release their memory when their requests end', async (t) => {
   const port = await listening(t, { maxBuffer: 300_000, maxBytes: 250_000 });
   const send = () => reply(open(t, port, post('Content-Length: 100000', 'Connection: close'), Buffer.alloc(100_000)));
-  t.match(await send(), { status: 400, code: 'not-an-image' }, 'there is room for it');
-  // The memory is doubled as bytes come: 150,000 of them take all that is promised.
+  t.match(await send(), { status: 400, code: 'not-an-image' }, 'it fits');
+  // The buffer doubles as bytes arrive: 150,000 of them reserve all that the client announced.
   const slow = open(t, port, post('Content-Length: 250000'), Buffer.alloc(150_000));
   let refused = await send();
   while (refused.status === 400) refused = await send();
@@ -88,17 +87,17 @@ t.test('all bodies together have a limit, and make room when their requests end'
   t.match(refused.head, /retry-after: 1/i);
   slow.destroy();
   while ((await send()).status === 429) await sleep(5);
-  for (let i = 0; i < 20; i++) t.match(await send(), { status: 400 }, 'what has ended is given back');
+  for (let i = 0; i < 20; i++) t.match(await send(), { status: 400 }, 'ended requests release their memory');
 });
 
-t.test('what only promises bytes holds none', async (t) => {
+t.test('announced bytes reserve no memory', async (t) => {
   const port = await listening(t, { maxBuffer: 1_000_000, maxBytes: 250_000 });
   for (let i = 0; i < 50; i++) open(t, port, post('Content-Length: 250000'), 'x');
   const other = open(t, port, post(`Content-Length: ${png.length}`, 'Connection: close'), png);
   t.match(await reply(other), { status: 200 });
 });
 
-t.test('a body, or headers, that do not come to an end in time are cut off', async (t) => {
+t.test('a request whose headers or body arrive too slowly is answered 408', async (t) => {
   const port = await listening(t, { timeout: 1 });
   const socket = open(t, port, post('Content-Length: 1000'));
   const drip = setInterval(() => socket.write('x'), 50);
@@ -108,7 +107,7 @@ t.test('a body, or headers, that do not come to an end in time are cut off', asy
   t.match(await reply(open(t, other, 'GET /healthz HTTP/1.1\r\nHost: ')), { status: 408, code: 'request-timeout' });
 });
 
-t.test('what comes of a refused body is not the next request', async (t) => {
+t.test('the rest of a refused body is not taken for the next request', async (t) => {
   const port = await listening(t, { apiKeys: 'a-key-of-16-bytes-or-more' });
   const get = (...headers: string[]) => ['GET /healthz HTTP/1.1', 'Host: x', ...headers, '', ''].join('\r\n');
   const head = (...headers: string[]) => ['POST /classify HTTP/1.1', 'Host: x', ...headers, '', ''].join('\r\n');
@@ -117,53 +116,33 @@ t.test('what comes of a refused body is not the next request', async (t) => {
   await once(socket, 'data');
   socket.write(hidden);
   socket.write(get('Connection: close'));
-  t.match(await received(socket), /^HTTP\/1\.1 200 [\s\S]*{"status":"ok"}$/, 'dropped, and the next is answered');
+  t.match(
+    await received(socket),
+    /^HTTP\/1\.1 200 [\s\S]*{"status":"ok"}$/,
+    'the rest is dropped, and the next request is answered',
+  );
   for (const large of ['Transfer-Encoding: chunked', `Content-Length: ${10 ** 12}`]) {
     const refused = await reply(open(t, port, head(large), `${hidden.length.toString(16)}\r\n${hidden}`));
     t.match(refused, { status: 401, code: 'unauthorized', replies: 1, head: /connection: close/i }, large);
   }
 });
 
-t.test('what is not HTTP, behind a request whose reply has begun, ends the connection and says nothing', async (t) => {
-  const server = createServer((_request, response) => void response.write('begun')).on('clientError', refuseOnSocket);
-  t.teardown(() => server.close());
-  await once(server.listen(0), 'listening');
-  const socket = open(t, (server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-  const all = received(socket);
-  await once(socket, 'data');
-  socket.write('NONSENSE\r\n\r\n');
-  t.match(await all, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n5\r\nbegun\r\n$/);
-});
+t.test(
+  'bytes that are not HTTP close the connection without an answer while another reply is being sent',
+  async (t) => {
+    const listener = trackReplies((_request, response) => void response.write('begun'));
+    const server = createServer(listener).on('clientError', refuseOnSocket);
+    t.teardown(() => server.close());
+    await once(server.listen(0), 'listening');
+    const socket = open(t, (server.address() as AddressInfo).port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const all = received(socket);
+    await once(socket, 'data');
+    socket.write('NONSENSE\r\n\r\n');
+    t.match(await all, /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n5\r\nbegun\r\n$/);
+  },
+);
 
-t.test('connections whose time is up together are handled in their order, with a pause between them', async (t) => {
-  const PAUSE = 20;
-  const failure = (code: string) => [{ code } as ConnectionError, new Socket()] as const;
-  const failures = Array.from({ length: 3 }, () => failure('ERR_HTTP_REQUEST_TIMEOUT'));
-  const handled: unknown[] = [];
-  const times: number[] = [];
-  const handle = oneByOne((...failed) => {
-    handled.push(failed);
-    times.push(performance.now());
-  }, PAUSE);
-  for (const failure of failures.flatMap((each) => [each, each])) handle(...failure);
-  t.same(handled, [], 'what is under way comes first');
-  t.ok(failures.every(([, socket]) => socket.isPaused()));
-  const others = ['HPE_INVALID_EOF_STATE', 'HPE_INVALID_METHOD', 'ECONNRESET'].map(failure);
-  for (const other of others) handle(...other);
-  t.same(handled.splice(0), others, 'whoever has left, or speaks no HTTP, gives up its place at once');
-  t.notOk(others.some(([, socket]) => socket.isPaused()));
-  times.length = 0;
-  while (handled.length < failures.length) await new Promise(setImmediate);
-  t.same(handled, failures, 'each once');
-  t.notOk(failures.some(([, socket]) => socket.isPaused()));
-  // A timer may be early by what it is rounded.
-  for (let i = 1; i < times.length; i++) t.ok(times[i]! - times[i - 1]! > PAUSE - 2, `${times}`);
-  handle(...failures[0]!);
-  await new Promise(setImmediate);
-  t.equal(handled.length, failures.length + 1, 'who comes later does not wait');
-});
-
-t.test('no more connections than are allowed', async (t) => {
+t.test('connections beyond the limit are closed', async (t) => {
   const port = await listening(t, { maxConnections: 2 });
   const kept = [open(t, port), open(t, port)];
   for (const socket of kept) {
@@ -184,12 +163,11 @@ const part = (headers: string, data: string) => `--x\r\n${headers}\r\n\r\n${data
 const NAMED = 'Content-Disposition: form-data; name="a"';
 const FILE = `${NAMED}; filename="f"`;
 
-/** A service that says what is in a form. */
+/** A service with a route that returns the parts of a form. */
 async function forms(t: Test) {
-  const app = await buildApp(readConfig({}, {}), engine, pino({ level: 'silent' }));
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, engine);
   app.post('/parts', async (request) =>
-    (await readParts(request, 20)).map(({ data, ...part }) => ({ ...part, data: data.toString('latin1') })),
+    (await readForm(request, 20)).map(({ data, ...part }) => ({ ...part, data: data.toString('latin1') })),
   );
   return async (body: string | Buffer, type = TYPE) => {
     const payload = Buffer.isBuffer(body) ? body : Buffer.from(body, 'latin1');
@@ -222,7 +200,7 @@ t.test('forms are read as they were written', async (t) => {
   t.same(await partsOf('--x--'), []);
 });
 
-t.test('forms that are none', async (t) => {
+t.test('malformed forms are refused', async (t) => {
   const partsOf = await forms(t);
   const wrong: Record<string, [string, string?]> = {
     'no boundary': ['--x--', 'multipart/form-data'],
@@ -236,6 +214,12 @@ t.test('forms that are none', async (t) => {
   for (const [name, [body, type]] of Object.entries(wrong)) {
     t.match(await partsOf(body, type), { status: 400, code: 'multipart-malformed' }, name);
   }
+  const skipped = part('A: b', 'x'.repeat(300_000));
+  t.same(
+    await partsOf(`${part(FILE, 'b')}${skipped}--x--`),
+    [{ field: 'a', isFile: true, data: 'b' }],
+    'a large nameless part',
+  );
   t.match(await partsOf(`${part(FILE, 'b').repeat(22)}--x--`), { status: 413, code: 'too-many-parts' });
   const whole = `${part(FILE, 'b')}${part(NAMED, 'c')}--x--`;
   for (let length = 0; length < whole.length; length++) {
@@ -244,7 +228,7 @@ t.test('forms that are none', async (t) => {
   }
 });
 
-t.test('a form counts as it comes: its bytes, its parts, and what is not of it', async (t) => {
+t.test('the bytes of a form are counted as they arrive, those outside of its parts as well', async (t) => {
   const port = await listening(t, { maxBytes: 100_000, maxBuffer: 150_000 });
   const send = async (body: string, ...headers: string[]) => {
     const head = ['POST /classify HTTP/1.1', 'Host: x', `Content-Type: ${TYPE}`, ...headers].join('\r\n');

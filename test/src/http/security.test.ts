@@ -3,20 +3,18 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { packagePath } from '../../../export/files/package.js';
+import { writeNpy } from '../../../export/formats/npy.js';
 import { tensor } from '../../../export/graph/tensor.js';
 import { type Config, flagOf, readConfig, settings } from '../../../src/common/config.js';
-import { type App, buildApp } from '../../../src/http/app.js';
-import { readKeys } from '../../../src/http/keys.js';
-import { writeNpy } from '../../../src/tensor/npy.js';
-import { form, raw, service } from '../../helpers/app.js';
-import { finished, startCli } from '../../helpers/cli.js';
+import type { App } from '../../../src/http/app-type.js';
+import { readKeys } from '../../../src/http/hooks/keys.js';
+import { appOn, form, raw, service } from '../../helpers/app.js';
 import { pngChunk, pngOf, zeros } from '../../helpers/hostile.js';
 
 const { engine } = await service(t);
 const silent = pino({ level: 'silent' });
 const appOf = async (t: Test, settings: Partial<Config>, log = silent): Promise<App> => {
-  const app = await buildApp({ ...readConfig({}, {}), ...settings }, engine, log);
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, engine, settings, log);
   return app;
 };
 
@@ -68,9 +66,6 @@ t.test('keys that cannot be used end the start, and are not told', async (t) => 
     t.notMatch(error.message, /too-short|the-first/);
   }
   t.same(await at(''), []);
-  const { code, stderr } = await finished(startCli(['serve', '--port', '0', '--api-keys-file', join(folder, 'short')]));
-  t.match([code, stderr], [2, /^irevnet: the API keys file .*\n$/]);
-  t.notMatch(stderr, /too-short/);
 });
 
 /** Statuses of requests that come one after the other. */

@@ -1,14 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { readConfig } from '../../../src/common/config.js';
-import { buildApp } from '../../../src/http/app.js';
-import { form, raw, service } from '../../helpers/app.js';
+import { appOn, form, raw, service } from '../../helpers/app.js';
 import { startCli } from '../../helpers/cli.js';
 import { pngOf } from '../../helpers/images.js';
 import { someImages } from '../../helpers/networks.js';
@@ -22,7 +20,7 @@ interface Started {
   readonly lines: Record<string, unknown>[];
 }
 
-/** Starts the real thing on a free port, and waits until it is ready. */
+/** Starts `irevnet serve` on a free port, and waits until it is ready. */
 async function start(t: Test, ...flags: string[]): Promise<Started> {
   const child = startCli(['serve', '--port', '0', ...flags]);
   t.teardown(() => child.kill('SIGKILL'));
@@ -45,28 +43,12 @@ const exchange = (port: number, bytes: string): Promise<string> => {
   return text(socket);
 };
 
-t.test('a signal ends the service after what is under way', async (t) => {
-  const { child, port, lines } = await start(t);
-  const { headers, payload } = await form(...Array.from({ length: 200 }, () => ['file', png] as const));
-  const address = `http://127.0.0.1:${port}/encode`;
-  const reply = fetch(address, { method: 'POST', headers, body: new Uint8Array(payload) });
-  await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
-  child.kill('SIGTERM');
-  const [code] = await once(child, 'close');
-  t.equal(code, 0);
-  t.match(await reply, { status: 200 });
-  const requests = lines.filter(({ msg }) => msg === 'request');
-  t.same(requests.map(({ path, status }) => [path, status]).sort(), [
-    ['/encode', 200],
-    ['/healthz', 200],
-  ]);
-  for (const line of requests) t.match(line, { level: 30, reqId: /^[0-9a-f-]{36}$/, method: /GET|POST/, ms: Number });
-});
-
-t.test('after SIGTERM the service says that it leaves, and goes on for its grace', async (t) => {
-  const { child, port } = await start(t, '--grace', '2');
+t.test('after SIGTERM the service goes on for its grace, and ends after the requests under way', async (t) => {
+  const { child, port, lines } = await start(t, '--grace', '2');
   const address = `http://127.0.0.1:${port}`;
   t.equal((await fetch(`${address}/readyz`)).status, 200);
+  const { headers, payload } = await form(...Array.from({ length: 200 }, () => ['file', png] as const));
+  const reply = fetch(`${address}/encode`, { method: 'POST', headers, body: new Uint8Array(payload) });
   child.kill('SIGTERM');
   let ready = await fetch(`${address}/readyz`);
   while (ready.status === 200) ready = await fetch(`${address}/readyz`);
@@ -75,6 +57,13 @@ t.test('after SIGTERM the service says that it leaves, and goes on for its grace
   t.equal(classified.status, 200);
   const [code] = await once(child, 'close');
   t.equal(code, 0);
+  t.match(await reply, { status: 200 });
+  const requests = lines.filter(({ msg, path }) => msg === 'request' && path !== '/readyz');
+  t.same(requests.map(({ path, status }) => [path, status]).sort(), [
+    ['/classify', 200],
+    ['/encode', 200],
+  ]);
+  for (const line of requests) t.match(line, { level: 30, reqId: /^[0-9a-f-]{36}$/, method: 'POST', ms: Number });
 });
 
 t.test('a second signal ends the service at once', async (t) => {
@@ -85,37 +74,44 @@ t.test('a second signal ends the service at once', async (t) => {
   t.same(await once(child, 'close'), [1, null]);
 });
 
-t.test('a client that leaves is logged once, and its work is dropped', async (t) => {
-  const { child, port, lines } = await start(t, '--max-batch', '1', '--max-queue', '8192', '--max-steps', '4096');
+t.test('an address that is taken ends the start with one line', async (t) => {
+  const other = createServer();
+  t.teardown(() => other.close());
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  const second = startCli(['serve', '--port', String((other.address() as AddressInfo).port)]);
+  const [stderr, [code]] = await Promise.all([text(second.stderr!), once(second, 'exit')]);
+  t.equal(code, 25);
+  t.match(stderr, /^irevnet: 127\.0\.0\.1:\d+: another process listens there.*EADDRINUSE.*\n$/);
+});
+
+/** An engine that computes one image after the other: 4096 of them take seconds. */
+const { engine } = await service(t, { maxBatch: 1 });
+const MANY = { maxQueue: 8192, maxSteps: 4096 };
+
+t.test('the request of a client that leaves is logged once, and its work is dropped', async (t) => {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const { app } = await appOn(t, engine, MANY, log);
+  const address = await app.listen({ port: 0, host: '127.0.0.1' });
   const { headers, payload } = await form(['a', png], ['b', png]);
   const leaving = new AbortController();
-  const address = `http://127.0.0.1:${port}`;
   const body = new Uint8Array(payload);
   const long = fetch(`${address}/interpolate?steps=4096`, { method: 'POST', headers, body, signal: leaving.signal });
-  for (let i = 0; i < 20; i++) await (await fetch(`${address}/healthz`)).text();
+  while (engine.status().waiting === 0) await sleep(1);
   leaving.abort();
   await t.rejects(long);
-  const other = await fetch(`${address}/classify`, {
-    method: 'POST',
-    headers: { 'content-type': 'image/png' },
-    body: new Uint8Array(png),
-  });
-  t.equal(other.status, 200);
-  await other.text();
-  child.kill('SIGTERM');
-  await once(child, 'close');
-  const paths = lines.filter(({ path }) => path !== '/healthz').map(({ path, status }) => [path, status]);
-  t.same(
-    paths.filter(([path]) => path),
-    [
-      ['/interpolate', 499],
-      ['/classify', 200],
-    ],
-  );
+  t.match(await app.inject({ method: 'POST', url: '/classify', ...raw(png, 'image/png') }), { statusCode: 200 });
+  const requests = lines.filter(({ msg }) => msg === 'request').map(({ path, status }) => [path, status]);
+  t.same(requests, [
+    ['/interpolate', 499],
+    ['/classify', 200],
+  ]);
 });
 
 t.test('what is not HTTP, too long or too slow is answered on the socket', async (t) => {
-  const { port } = await start(t, '--timeout', '1');
+  const { app } = await appOn(t, engine, { timeout: 1 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
   const head = 'POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n';
   const sent: Record<string, string> = {
     'request-malformed': 'NONSENSE\r\n\r\n',
@@ -129,16 +125,8 @@ t.test('what is not HTTP, too long or too slow is answered on the socket', async
   }
 });
 
-t.test('an address that is taken, and a second service, end with one line', async (t) => {
-  const { port } = await start(t);
-  const second = startCli(['serve', '--port', String(port)]);
-  const [stderr, [code]] = await Promise.all([text(second.stderr!), once(second, 'exit')]);
-  t.equal(code, 25);
-  t.match(stderr, /^irevnet: 127\.0\.0\.1:\d+: another process listens there.*EADDRINUSE.*\n$/);
-});
-
 t.test('health is answered while a model runs; an answer that takes too long is given up', async (t) => {
-  const { app } = await service(t, { timeout: 1, maxBatch: 1, maxQueue: 4096, maxSteps: 4096 });
+  const { app } = await appOn(t, engine, { ...MANY, timeout: 1 });
   let done = false;
   const upload = await form(['a', png], ['b', png]);
   const long = app.inject({ method: 'POST', url: '/interpolate?steps=4096', ...upload }).then((reply) => {
@@ -152,18 +140,18 @@ t.test('health is answered while a model runs; an answer that takes too long is 
   t.equal((await app.inject({ method: 'POST', url: '/classify', ...raw(png, 'image/png') })).statusCode, 200);
 });
 
-t.test('a client says how long it waits, and no longer is worked for it', async (t) => {
-  const { app, engine } = await service(t, { maxBatch: 1, maxQueue: 4096, maxSteps: 4096 });
+t.test('a client says how long it waits; then its work is dropped', async (t) => {
+  const { app, engine: own } = await appOn(t, engine, MANY);
   const upload = await form(['a', png], ['b', png]);
   const headers = { ...upload.headers, 'irevnet-timeout-ms': '200' };
   const reply = await app.inject({ method: 'POST', url: '/interpolate?steps=4096', ...upload, headers });
   t.match(reply.json(), { status: 504, code: 'answer-timeout', detail: /more than 200 ms/ });
   t.equal(engine.status().waiting, 0);
-  t.equal(engine.admission.inside(), 0);
+  t.equal(own.admission.inside(), 0);
 });
 
-t.test('with a client that leaves, all the requests of its pipeline are over', async (t) => {
-  const { app, engine } = await service(t, { maxBatch: 1, maxQueue: 8192, maxSteps: 4096 });
+t.test('when a client leaves, all requests of its pipeline are over', async (t) => {
+  const { app, engine: own } = await appOn(t, engine, MANY);
   await app.listen({ port: 0, host: '127.0.0.1' });
   const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
   const send = (path: string, headers: Readonly<Record<string, string>>, body: Buffer) => {
@@ -177,14 +165,14 @@ t.test('with a client that leaves, all the requests of its pipeline are over', a
   send('/interpolate?steps=4096', two.headers, two.payload);
   const one = raw(png, 'image/png');
   for (let i = 0; i < 3; i++) send('/classify', one.headers, one.payload);
-  while (engine.admission.inside() < 4099) await sleep(1);
+  while (own.admission.inside() < 4099) await sleep(1);
   client.destroy();
-  while (engine.admission.inside() > 0) await sleep(1);
+  while (own.admission.inside() > 0) await sleep(1);
   t.match(await app.inject({ method: 'POST', url: '/classify', ...one }), { statusCode: 200 });
 });
 
-t.test('more than can wait is refused, the rest is answered', async (t) => {
-  const { app } = await service(t, { maxBatch: 1, maxQueue: 4 });
+t.test('what the queue cannot hold is refused, the rest is answered', async (t) => {
+  const { app } = await appOn(t, engine, { maxQueue: 4 });
   const upload = await form(...Array.from({ length: 4 }, () => ['file', png] as const));
   const replies = await Promise.all(
     Array.from({ length: 12 }, () => app.inject({ method: 'POST', url: '/encode', ...upload })),
@@ -200,10 +188,8 @@ t.test('more than can wait is refused, the rest is answered', async (t) => {
 t.test('an internal error tells the client nothing and the log everything but the image', async (t) => {
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => lines.push(line) });
-  const { engine } = await service(t);
   const run = () => Promise.reject(new Error('secret at /some/path'));
-  const app = await buildApp(readConfig({}, {}), { ...engine, run }, log);
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, { ...engine, run }, {}, log);
   const reply = await app.inject({ method: 'POST', url: '/classify?model=fashion-mnist', ...raw(png, 'image/png') });
   t.match(reply.json(), { status: 500, code: 'internal-error', requestId: String });
   t.notMatch(reply.payload, /secret|path/);

@@ -2,17 +2,18 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import t from 'tap';
 import { packagePath } from '../../../export/files/package.js';
+import { readTensor } from '../../../export/formats/read.js';
 import { openapiYaml } from '../../../src/http/openapi.js';
-import { readTensor } from '../../../src/tensor/read.js';
-import { form, randomModels, raw, service } from '../../helpers/app.js';
+import { appOn, form, randomModels, raw, service } from '../../helpers/app.js';
 import { greyPixels, pngOf, rectangle } from '../../helpers/images.js';
 import { dataPath, someImages, variants } from '../../helpers/networks.js';
 
+const { engine } = await service(t);
 const images = await someImages('test');
 const png = (i: number) => pngOf(images, i);
 
 t.test('decode of encode gives the identical pixels, in every format', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   for (let i = 0; i < 50; i++) {
     const format = ['npy', 'safetensors', 'json'][i % 3];
     const original = await png(i);
@@ -51,7 +52,7 @@ t.test('a batch equals its images one by one, whatever it is split into', async 
 });
 
 t.test('classify answers in order, and says what was done', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const photo = await rectangle(300, 200, [250, 250, 250], [10, 20, 90]).jpeg().toBuffer();
   const upload = await form(['file', await png(0)], ['file', photo], ['file', await png(1)]);
   const { model, predictions } = (await app.inject({ method: 'POST', url: '/classify?topK=10', ...upload })).json();
@@ -75,7 +76,7 @@ t.test('classify answers in order, and says what was done', async (t) => {
 });
 
 t.test('an interpolation begins and ends with the uploads', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const upload = await form(['a', await png(2)], ['b', await png(3)]);
   const strip = await app.inject({ method: 'POST', url: '/interpolate?steps=5', ...upload });
   const { data, info } = await sharp(strip.rawPayload).toColourspace('b-w').raw().toBuffer({ resolveWithObject: true });
@@ -118,7 +119,7 @@ t.test('a colour model: its own size comes back exactly, others are cropped', as
 });
 
 t.test('what can be served, health, version, documents', async (t) => {
-  const { app, engine } = await service(t);
+  const { app } = await appOn(t, engine);
   const manifest = JSON.parse(await readFile(packagePath('onnx', 'fashion-mnist', 'manifest.json'), 'utf8'));
   const list = (await app.inject('/models')).json();
   t.equal(list.default, 'fashion-mnist');
@@ -136,13 +137,14 @@ t.test('what can be served, health, version, documents', async (t) => {
   t.notMatch(page.payload, /(src|href)="https?:/, 'the reference needs no network');
   t.match((await app.inject('/docs/yaml')).payload, /^openapi: 3\.1\.0/);
   t.equal((await app.inject('/healthz')).headers['x-request-id']?.toString().length, 36);
-  await engine.close();
-  t.match(await app.inject('/readyz'), { statusCode: 503, headers: { 'retry-after': '1' } });
-  t.equal((await app.inject('/readyz')).json().code, 'not-ready');
+  const loading = await appOn(t, { ...engine, status: () => ({ ...engine.status(), started: false }) });
+  const notReady = await loading.app.inject('/readyz');
+  t.match(notReady, { statusCode: 503, headers: { 'retry-after': '1' } });
+  t.equal(notReady.json().code, 'not-ready');
 });
 
 t.test('the format in the query wins over Accept, and Accept over the default', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const file = await readFile(dataPath('images', 'sneaker.png'));
   const type = async (query: string, accept?: string) => {
     const headers = { 'content-type': 'image/png', ...(accept && { accept }) };

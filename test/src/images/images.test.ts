@@ -53,11 +53,11 @@ t.test('a subject on a light ground is inverted, one on a dark ground is not', a
   t.same(
     (await prepare(light, 'auto', { polarity: 'any' })).done,
     ['resized'],
-    'a model for any polarity is not asked',
+    'a model for any polarity inverts nothing',
   );
 });
 
-t.test('an image that only needs padding is not resized, and is no image of the network’s own', async (t) => {
+t.test('an image that only needs padding is not resized, but may be inverted', async (t) => {
   const low = await rectangle(28, 14, [250, 250, 250], [20, 20, 20]).png().toBuffer();
   const prepared = await prepare(low);
   t.same(prepared.done, ['inverted', 'padded']);
@@ -83,7 +83,7 @@ t.test('EXIF turns the image; a narrow one is centred on black', async (t) => {
   t.ok(at(prepared, 14, 14) > 250);
 });
 
-t.test('CMYK, colour and extreme shapes are taken', async (t) => {
+t.test('CMYK, colour and extreme shapes are read', async (t) => {
   const cmyk = await rectangle(90, 90, [5, 5, 5], [220, 220, 220]).toColourspace('cmyk').jpeg().toBuffer();
   t.ok(at(await prepare(cmyk), 14, 14) > 190);
   const red = await rectangle(28, 28, [255, 0, 0], [255, 0, 0]).png().toBuffer();

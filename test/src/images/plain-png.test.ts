@@ -55,7 +55,7 @@ t.test('a plain PNG has the pixels that libvips finds, whatever the filter of it
   t.same(readPlainPng(every, size)?.data, await byLibvips(every), 'all five filters');
 });
 
-t.test('what is not plain, or not whole, is left to libvips', async (t) => {
+t.test('PNG files that are not plain, or damaged, are left to libvips', async (t) => {
   const plain = await image(3).png().toBuffer();
   t.ok(readPlainPng(plain, size));
   t.notOk(readPlainPng(plain, { ...size, width: 20 }), 'another size');

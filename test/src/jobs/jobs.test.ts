@@ -1,7 +1,7 @@
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { readTensor } from '../../../src/tensor/read.js';
+import { readTensor } from '../../../export/formats/read.js';
 import { COUNT, filesIn, imageName, linesOf, mergeIn, places, run } from '../../helpers/batch.js';
 
 const partsIn = async (output: string) => (await readdir(join(output, 'parts'))).sort();

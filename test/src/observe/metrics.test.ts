@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t from 'tap';
-import { readConfig } from '../../../src/common/config.js';
 import { stages } from '../../../src/common/work.js';
-import { type App, buildApp } from '../../../src/http/app.js';
+import type { App } from '../../../src/http/app-type.js';
 import { declared } from '../../../src/observe/declared.js';
 import { parseGpus, watchGpus } from '../../../src/observe/gpu.js';
 import { createMetrics } from '../../../src/observe/metrics.js';
-import { form, raw, service } from '../../helpers/app.js';
+import { appOn, form, raw, service } from '../../helpers/app.js';
 import { parseExposition, seriesValue } from '../../helpers/exposition.js';
 import { pngOf } from '../../helpers/images.js';
 import { someImages } from '../../helpers/networks.js';
 
+const { app: counted, engine } = await service(t, { workers: 1 });
 const images = await someImages('test');
 const png = await pngOf(images, 0);
 const three = await form(...Array.from({ length: 3 }, () => ['file', png] as const));
@@ -25,7 +25,7 @@ const backend = { kind: 'cpu', devices: [''] } as const;
 const idle = { started: true, ready: true, up: 1, workers: 1, waiting: 0, hung: 0, inside: 0, backend };
 
 t.test('what was sent is what is counted', async (t) => {
-  const { app } = await service(t, { workers: 1 });
+  const app = counted;
   t.equal((await post(app, '/classify?topK=2', raw(png, 'image/png'))).statusCode, 200);
   t.equal((await post(app, '/encode', three)).statusCode, 200);
   t.equal((await post(app, '/classify', raw(Buffer.from('no image'), 'image/png'))).statusCode, 400);
@@ -62,11 +62,12 @@ t.test('what was sent is what is counted', async (t) => {
 });
 
 t.test('refusals before and after the routes are counted', async (t) => {
-  const { app, engine } = await service(t);
+  let draining = false;
+  const { app } = await appOn(t, { ...engine, status: () => ({ ...engine.status(), draining }) });
   await app.inject('/%');
   await app.inject({ url: '/healthz', headers: { 'irevnet-timeout-ms': 'soon' } });
   t.equal(seriesValue(await scrape(app), 'irevnet_ready'), 1);
-  engine.drain();
+  draining = true;
   await app.inject('/readyz');
   const found = await scrape(app);
   for (const code of ['request-malformed', 'timeout-invalid', 'draining']) {
@@ -76,9 +77,8 @@ t.test('refusals before and after the routes are counted', async (t) => {
 });
 
 t.test('every series is there, valid, and has the labels that it declares', async (t) => {
-  const { app } = await service(t);
-  await post(app, '/encode', three);
-  const found = await scrape(app);
+  await post(counted, '/encode', three);
+  const found = await scrape(counted);
   for (const [name, { type, help, ...rest }] of Object.entries(declared)) {
     t.match(found.get(name), { type, help }, name);
     const labels = 'labels' in rest ? [...rest.labels] : [];
@@ -110,13 +110,15 @@ t.test('every series is there, valid, and has the labels that it declares', asyn
 });
 
 t.test('services in one process count apart', async (t) => {
-  const [one, other] = [await service(t), await service(t)];
-  await post(one.app, '/classify', raw(png, 'image/png'));
-  for (const [app, count] of [
-    [one.app, 1],
-    [other.app, undefined],
+  const [one, other] = [createMetrics(), createMetrics()];
+  one.begun();
+  one.over({ route: '/classify', method: 'POST', status: 200, code: undefined, ms: 1, stages: {} });
+  one.observer.batch({ model: 'a', graph: 'forward', images: 1, ms: 1 });
+  for (const [metrics, count] of [
+    [one, 1],
+    [other, undefined],
   ] as const) {
-    const found = await scrape(app);
+    const found = parseExposition(await metrics.text(idle));
     t.equal(seriesValue(found, 'irevnet_requests_total', { route: '/classify' }), count);
     t.equal(seriesValue(found, 'irevnet_batch_images_sum'), count);
   }
@@ -133,7 +135,7 @@ t.test('workers that are replaced are counted by why', async (t) => {
 });
 
 t.test('a client that leaves is counted, and no longer in flight', async (t) => {
-  const { app } = await service(t, { maxBatch: 1, maxSteps: 4096, maxQueue: 8192 });
+  const { app } = await appOn(t, engine, { maxSteps: 4096, maxQueue: 8192 });
   const address = await app.listen({ port: 0 });
   const { headers, payload } = await form(['a', png], ['b', png]);
   const leaving = new AbortController();
@@ -162,9 +164,7 @@ const timing = (header: unknown): [string, number][] =>
 t.test('each reply and its log line say where the time went', async (t) => {
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const { engine } = await service(t);
-  const app = await buildApp(readConfig({}, {}), engine, log);
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, engine, {}, log);
   const pair = await form(['a', png], ['b', png]);
   const features = raw((await post(app, '/encode', raw(png, 'image/png'))).rawPayload);
   const replies = [

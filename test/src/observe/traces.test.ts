@@ -5,14 +5,13 @@ import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { readConfig } from '../../../src/common/config.js';
 import type { Engine } from '../../../src/engine/engine.js';
-import { type App, buildApp } from '../../../src/http/app.js';
-import { form, raw, service } from '../../helpers/app.js';
-import { finished, startCli } from '../../helpers/cli.js';
+import type { App } from '../../../src/http/app-type.js';
+import { appOn, form, raw, service } from '../../helpers/app.js';
 import { pngOf } from '../../helpers/images.js';
 import { someImages } from '../../helpers/networks.js';
 
+const { engine } = await service(t);
 const images = await someImages('test');
 const png = await pngOf(images, 0);
 
@@ -61,11 +60,9 @@ async function listening(t: Test, server: Server): Promise<string> {
 
 /** A service that is traced, and the lines that it logs. */
 async function traced(t: Test, otlpEndpoint: string, change: Partial<Engine> = {}) {
-  const { engine } = await service(t);
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) });
-  const app = await buildApp({ ...readConfig({}, {}), otlpEndpoint }, { ...engine, ...change }, log);
-  t.teardown(() => app.close());
+  const { app } = await appOn(t, { ...engine, ...change }, { otlpEndpoint }, log);
   return { app, lines };
 }
 
@@ -85,7 +82,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
 
 t.test('without an endpoint nothing of OpenTelemetry is loaded', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   t.equal((await classify(app)).statusCode, 200);
   const loaded = Object.keys(createRequire(import.meta.url).cache);
   t.ok(loaded.some((path) => path.includes('prom-client')));
@@ -191,13 +188,12 @@ t.test('a collector that refuses is told of once in a while', async (t) => {
 });
 
 t.test('an endpoint that is no address of a collector is named', async (t) => {
-  const { engine } = await service(t);
   for (const otlpEndpoint of ['collector:4318', 'ftp://collector', 'http://']) {
-    const app = buildApp({ ...readConfig({}, {}), otlpEndpoint }, engine, pino({ level: 'silent' }));
-    await t.rejects(app, { name: 'SettingsError', message: /OTEL_EXPORTER_OTLP_ENDPOINT is ".*expected/ });
+    await t.rejects(appOn(t, engine, { otlpEndpoint }), {
+      name: 'SettingsError',
+      message: /OTEL_EXPORTER_OTLP_ENDPOINT is ".*expected/,
+    });
   }
-  const serving = startCli(['serve', '--port', '0'], { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' });
-  t.match(await finished(serving), { code: 2, stderr: /^irevnet: OTEL_EXPORTER_OTLP_ENDPOINT is "collector"/ });
 });
 
 t.test('a collector that is not there disturbs nothing', async (t) => {

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify';
 import t from 'tap';
 import { seeded } from '../../../export/data/random.js';
-import { form, randomModels, service } from '../../helpers/app.js';
+import { appOn, form, randomModels, service } from '../../helpers/app.js';
 import { miniature } from '../../helpers/networks.js';
 import {
   asBinary,
@@ -14,6 +14,7 @@ import {
   withTail,
 } from '../../helpers/oip.js';
 
+const { engine } = await service(t);
 const zeros = (count: number): number[] => new Array<number>(count).fill(0);
 const floats = (fill = 0.5): number[] => new Array<number>(1024).fill(fill);
 const pixels = (count: number) => new Uint8Array(count * 784);
@@ -183,7 +184,7 @@ const mistakes: Readonly<Record<number, readonly Mistake[]>> = {
 };
 
 t.test('every mistake gets its status and a sentence that helps', async (t) => {
-  const { app } = await service(t, { maxImages: 4 });
+  const { app } = await appOn(t, engine, { maxImages: 4 });
   for (const [status, cases] of Object.entries(mistakes)) {
     for (const [error, request, model = 'fashion-mnist'] of cases) {
       const reply = await infer(app, model, request);
@@ -195,7 +196,9 @@ t.test('every mistake gets its status and a sentence that helps', async (t) => {
 });
 
 t.test('what is wrong before or beside the tensors has the same form', async (t) => {
-  const { app, engine } = await service(t, { maxBytes: 200_000 });
+  let state: Partial<ReturnType<typeof engine.status>> = {};
+  const changing = { ...engine, status: () => ({ ...engine.status(), ...state }) };
+  const { app, engine: own } = await appOn(t, changing, { maxBytes: 200_000 });
   const failed = async (status: number, error: RegExp, request: InjectOptions) => {
     const reply = await app.inject(request);
     t.match(reply, { statusCode: status, headers: { 'content-type': /^application\/json/ } }, `${error}`);
@@ -213,23 +216,23 @@ t.test('what is wrong before or beside the tensors has the same form', async (t)
   const other = await app.inject('/v20');
   t.match(other.headers['content-type'], /problem\+json/, 'other addresses keep the form of the service');
 
-  const most = engine.admission.enter(255);
+  const most = own.admission.enter(255);
   const two = JSON.stringify({ inputs: [json(2)] });
   t.match(await failed(429, /2 more do not fit/, { method: 'POST', url, payload: two }), { 'retry-after': /^\d+$/ });
   most();
-  const leave = engine.admission.enter(256);
+  const leave = own.admission.enter(256);
   t.match(await failed(429, /under way/, { method: 'POST', url, payload: '{}' }), { 'retry-after': /^\d+$/ });
   leave();
-  engine.drain();
+  state = { draining: true };
   await failed(503, /shut down/, { url: '/v2/health/ready' });
   await failed(503, /shut down/, { url: '/v2/models/fashion-mnist/ready' });
-  await engine.close();
+  state = { started: false };
   t.match(await failed(503, /being loaded/, { method: 'POST', url, payload: '{}' }), { 'retry-after': '1' });
   t.equal((await app.inject('/v2/health/live')).statusCode, 200);
 });
 
 t.test('an answer that comes too late is given up', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const { headers, payload } = withTail({ inputs: [asBinary(pixelsInput(256), pixels(256))] }, pixels(256));
   const late = { headers: { ...headers, 'irevnet-timeout-ms': '1' }, payload };
   const reply = await infer(app, 'fashion-mnist', late);
@@ -238,7 +241,7 @@ t.test('an answer that comes too late is given up', async (t) => {
 });
 
 t.test('more numbers than go through JSON go as raw bytes', async (t) => {
-  const { app } = await service(t, { maxImages: 2000, maxQueue: 2000 });
+  const { app } = await appOn(t, engine, { maxImages: 2000, maxQueue: 2000 });
   const tooMany = await infer(app, 'fashion-mnist', { body: { inputs: [json(1338)] } });
   t.match(tooMany, { statusCode: 413 }, 'in');
   t.match(tooMany.json().error, /1048992 numbers; at most 1048576/);
@@ -253,7 +256,7 @@ t.test('more numbers than go through JSON go as raw bytes', async (t) => {
 });
 
 t.test('numbers that JSON does not have go as raw bytes', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const request = changedFeatures({ data: floats(3e38) }, { parameters: { binary_data_output: true } });
   const { tensors } = readAnswer(await infer(app, 'fashion-mnist-inverse', request));
   t.ok(Number.isNaN(new Float32Array(tensors.image!.buffer)[0]));

@@ -5,7 +5,7 @@ import { version } from '../../../export/files/package.js';
 import { readConfig } from '../../../src/common/config.js';
 import type { Job } from '../../../src/engine/job.js';
 import { buildApp } from '../../../src/http/app.js';
-import { randomModels, service } from '../../helpers/app.js';
+import { appOn, randomModels, service } from '../../helpers/app.js';
 import { miniature, someImages, variants } from '../../helpers/networks.js';
 import {
   asBinary,
@@ -19,13 +19,14 @@ import {
   withTail,
 } from '../../helpers/oip.js';
 
+const { engine } = await service(t);
 const images = await someImages('test');
 /** The first test images, row by row. */
 const pixels = (count: number) => Uint8Array.from(images.pixels.subarray(0, count * 784));
 const json = (count: number) => ({ ...pixelsInput(count), data: [...pixels(count)] });
 
 t.test('the server and its models', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const server = { name: 'irevnet', version, extensions: ['binary_tensor_data'] };
   for (const url of ['/v2', '/v2/']) t.same((await app.inject(url)).json(), server);
   t.same((await app.inject('/v2/health/live')).json(), { live: true });
@@ -57,7 +58,7 @@ t.test('the server and its models', async (t) => {
 });
 
 t.test('the request of the protocol’s text, and its answer', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const body = { id: '42', inputs: [json(2)], outputs: [{ name: 'logits' }] };
   for (const type of ['application/json', 'text/plain']) {
     const reply = await app.inject({
@@ -76,7 +77,7 @@ t.test('the request of the protocol’s text, and its answer', async (t) => {
 });
 
 t.test('Φ⁻¹ of Φ through JSON alone: every float arrives, every pixel comes back', async (t) => {
-  const { app, engine } = await service(t);
+  const { app } = await appOn(t, engine);
   const input = { type: 'uint8', dims: [5, 28, 28, 1], data: pixels(5) } as const;
   const names = ['features', 'logits', 'image'] as const;
   const expected = await engine.run({ model: 'fashion-mnist', graph: 'forward', input, outputs: names });
@@ -112,7 +113,7 @@ t.test('Φ⁻¹ of Φ through JSON alone: every float arrives, every pixel comes
 });
 
 t.test('Φ⁻¹ of Φ as raw bytes over a socket, wherever they lie in the body', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as AddressInfo;
   const ask = async (model: string, { headers, payload }: Inference) => {
@@ -144,7 +145,7 @@ t.test('Φ⁻¹ of Φ as raw bytes over a socket, wherever they lie in the body'
 });
 
 t.test('raw bytes in and JSON out, JSON in and raw bytes out, some of each', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const plain = readAnswer(await infer(app, 'fashion-mnist', { body: { inputs: [json(2)] } }));
   const values = plain.head.outputs.map(({ data }) => Float32Array.from(data!));
   const ask = async (parameters: Json, outputs?: readonly Json[], input: Json = json(2), tail?: Uint8Array) => {
@@ -179,7 +180,7 @@ t.test('raw bytes in and JSON out, JSON in and raw bytes out, some of each', asy
 });
 
 t.test('a body of nothing but the input’s bytes', async (t) => {
-  const { app } = await service(t);
+  const { app } = await appOn(t, engine);
   const raw = (payload: Uint8Array) => ({
     headers: { 'inference-header-content-length': '0', 'content-type': 'application/octet-stream' },
     payload: Buffer.from(payload),
@@ -196,7 +197,6 @@ t.test('a body of nothing but the input’s bytes', async (t) => {
 });
 
 t.test('only what is asked for is computed, and counted before it is read', async (t) => {
-  const { engine } = await service(t);
   const jobs: Job[] = [];
   const run: typeof engine.run = (job) => {
     jobs.push(job);

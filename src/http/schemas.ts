@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
-import { Manifest } from '../../../export/model/manifest.js';
-import { problemCodes } from '../../common/problems.js';
-import { type Format, mediaTypes } from '../../operations/formats.js';
+import { Manifest } from '../../export/model/manifest.js';
+import { problemCodes } from '../common/problems.js';
+import { type Format, mediaTypes } from '../operations/formats.js';
 
 export const Problem = Type.Object(
   {
@@ -15,7 +15,7 @@ export const Problem = Type.Object(
   { $id: 'Problem', description: 'RFC 9457 problem details' },
 );
 
-/** What the document lists once and refers to. */
+/** Schemas that the document has once and refers to. */
 export const shared = [Problem, Type.Object(Manifest.properties, { $id: 'Manifest' })];
 
 const reference = <T extends TSchema>(name: string) => Type.Unsafe<Static<T>>({ $ref: `${name}#` });

@@ -1,11 +1,12 @@
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../common/problems.js';
-import { isHealth } from './health.js';
+import { Problem } from '../../common/problems.js';
+import { isHealth } from '../hooks/keys.js';
 
 /**
- * Refuses more requests a minute than allowed for an API key, or for an address where there are no keys (IPv6: for a
- * network of 64 bits); 0 allows any number. Health is not counted.
+ * Limits the requests a minute of each API key, or of each address where there are no keys (IPv6: of each network of 64
+ * bits). Requests for health are not counted.
+ * @param perMinute 0 sets no limit
  * @throws Problem rate-limited
  */
 export async function installRateLimit(app: FastifyInstance, perMinute: number): Promise<void> {

@@ -1,14 +1,14 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifySchema } from 'fastify';
-import { version } from '../../export/files/package.js';
-import { problemCodes, problems } from '../common/problems.js';
-import { shared } from './schemas/common.js';
-import { docsPolicy } from './security-headers.js';
+import { version } from '../../../export/files/package.js';
+import { problemCodes, problems } from '../../common/problems.js';
+import { docsPolicy } from '../hooks/headers.js';
+import { shared } from '../schemas.js';
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** The body of a route that takes files: only described here, and checked by `receive`. */
+    /** Describes the body of a route that takes files. It is for the document alone: `receive` checks the body. */
     upload?: unknown;
   }
 }
@@ -30,7 +30,7 @@ ${table.join('\n')}
 </details>
 `;
 
-/** The OpenAPI document, made from the routes' schemas, and a reference to browse at /docs. Needs no network. */
+/** Makes the OpenAPI document from the routes' schemas, and serves Swagger UI, from this package, at /docs. */
 export async function installDocs(app: FastifyInstance): Promise<void> {
   for (const schema of shared) app.addSchema(schema);
   await app.register(swagger, {

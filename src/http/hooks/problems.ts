@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Problem, type ProblemCode, problemDetails, problems } from '../common/problems.js';
+import { type ProblemCode, problemDetails, problemFrom, problems } from '../../common/problems.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -8,18 +8,18 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds after which another try is worth it, where nothing better is known. */
+/** Problems that a retry may solve, and the seconds before it, where nothing better is known. */
 const RETRY_AFTER = 1;
 const worthAnother: readonly ProblemCode[] = ['overloaded', 'not-ready', 'draining', 'worker-lost'];
 
-/** Addresses of the Open Inference Protocol, whose errors have a form of their own. */
+/** Paths of the Open Inference Protocol, which has its own form of errors. */
 const OIP = /^\/v2(?![^/?])/;
 
-/** What matches the addresses of a route. */
-export const addressOf = (route: string): RegExp =>
+/** The pattern of the paths of a route. */
+const pathsOf = (route: string): RegExp =>
   new RegExp(`^${route.replace(/[.+]/g, '\\$&').replace(/:\w+/g, '[^/]+').replace(/\*/g, '.*')}$`);
 
-/** The framework's own errors, by its codes, in our words. */
+/** Errors of fastify by their codes, and what a client is told instead. */
 const frameworkErrors: Readonly<Record<string, { readonly code: ProblemCode; readonly message: string }>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too-many-bytes', message: 'the body is too large' },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported-media-type', message: 'the Content-Type is not a media type' },
@@ -33,9 +33,10 @@ const parameterCodes: Readonly<Record<string, ProblemCode>> = {
   steps: 'steps-out-of-range',
 };
 
-/** What a client is told about an error: never more than its own mistake. */
+/** What a client is told about an error: what it did wrong, and nothing of what went wrong inside. */
 function explain(error: FastifyError, request: FastifyRequest): { code: ProblemCode; message: string } {
-  if (error instanceof Problem) return error;
+  const problem = problemFrom(error);
+  if (problem) return problem;
   if (error.validation) return explainQuery(error.validation[0]!, request.query);
   const known = frameworkErrors[error.code];
   if (known?.code === 'too-many-bytes') {
@@ -48,7 +49,7 @@ function explain(error: FastifyError, request: FastifyRequest): { code: ProblemC
 
 type Failure = NonNullable<FastifyError['validation']>[number];
 
-/** Says which query parameter is wrong, what it is and what it may be. */
+/** Names the query parameter that is wrong, its value and what is allowed. */
 function explainQuery(
   { instancePath, keyword, params }: Failure,
   query: unknown,
@@ -70,58 +71,45 @@ function explainQuery(
   return { code: parameterCodes[name] ?? 'query-invalid', message };
 }
 
-/** What a client gets for a problem: RFC 9457, or under /v2 what the Open Inference Protocol has for it. */
-export interface ProblemReply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | number>>;
-  readonly body: object;
+/**
+ * Sends a problem, and notes it for the log and the metrics.
+ * @param error what was thrown; it is logged where it is not a problem itself
+ */
+function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, error?: Error): FastifyReply {
+  const { request } = reply;
+  const { status } = problems[code];
+  const problem = problemFrom(error);
+  const retryAfter = problem?.retryAfter ?? (worthAnother.includes(code) ? RETRY_AFTER : undefined);
+  const details = problemDetails(code, message, request.id);
+  const oip = OIP.test(request.url);
+  request.failure = { code, ...(status >= 500 && error && !problem && { error }) };
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  return reply
+    .code(status)
+    .header('content-type', oip ? 'application/json' : 'application/problem+json')
+    .serializer(JSON.stringify)
+    .send(oip ? { error: details.detail } : details);
 }
 
-/** @param request its address and id */
-export function problemReply(
-  { url, id }: { readonly url: string; readonly id: string },
-  code: ProblemCode,
-  message: string,
-  retryAfter = worthAnother.includes(code) ? RETRY_AFTER : undefined,
-): ProblemReply {
-  const details = problemDetails(code, message, id);
-  const oip = OIP.test(url);
-  return {
-    status: problems[code].status,
-    headers: {
-      'content-type': oip ? 'application/json' : 'application/problem+json',
-      ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
-    },
-    body: oip ? { error: details.detail } : details,
-  };
-}
-
-/** Sends a problem, and remembers why for the log. */
-export function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, error?: Error): FastifyReply {
-  const known = error instanceof Problem ? error : undefined;
-  const { status, headers, body } = problemReply(reply.request, code, message, known?.retryAfter);
-  reply.request.failure = { code, ...(status >= 500 && error && !known && { error }) };
-  return reply.code(status).headers(headers).serializer(JSON.stringify).send(body);
-}
-
+/** Replies to a request with what was thrown while it was handled. */
 export const onError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
   const { code, message } = explain(error, request);
   return sendProblem(reply, code, message, error);
 };
 
 /**
- * Every error of the service as RFC 9457 problem details, under /v2 as {"error": …}; a known address with another method
- * is 405.
+ * Sends every error as RFC 9457 problem details, under /v2 as {"error": …}. A known path with another method is 405, which
+ * fastify takes for 404.
  */
 export function installProblems(app: FastifyInstance): void {
-  const routes: { method: string; address: RegExp }[] = [];
+  const routes: { method: string; paths: RegExp }[] = [];
   app.addHook('onRoute', ({ method, url }) => {
-    for (const m of [method].flat()) routes.push({ method: m, address: addressOf(url) });
+    for (const m of [method].flat()) routes.push({ method: m, paths: pathsOf(url) });
   });
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0]!;
-    const allowed = [...new Set(routes.filter(({ address }) => address.test(path)).map(({ method }) => method))];
+    const allowed = [...new Set(routes.filter(({ paths }) => paths.test(path)).map(({ method }) => method))];
     if (allowed.length === 0) return sendProblem(reply, 'unknown-route', `there is no route ${path.slice(0, 100)}`);
     reply.header('allow', allowed.join(', '));
     return sendProblem(reply, 'method-not-allowed', `${path} takes ${allowed.join(', ')}, not ${request.method}`);

@@ -1,32 +1,35 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-/** Status of a request whose client went away before its reply. */
+/** Status that is noted for a request whose client closed the connection before the reply was sent. */
 export const CLIENT_CLOSED = 499;
 
-/** A request that is over; times by `performance.now()`. */
+/** How a request ended; times in milliseconds by `performance.now()`. */
 export interface Ended {
   readonly status: number;
   readonly start: number;
   readonly end: number;
 }
 
-/** Follows each request. */
+/** Callbacks at the start and at the end of every request. */
 export interface Follower {
-  /** It has come in. */
+  /** The headers have arrived. */
   begun?(request: FastifyRequest): void;
-  /** It is over: answered, or its client has gone. */
+  /** The reply is sent, or the client has closed the connection. */
   over(request: FastifyRequest, ended: Ended): void;
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Has each request from now on followed. */
+    /** Registers callbacks for every request that begins from now on. */
     follow(follower: Follower): void;
   }
 }
 
-/** Lets others follow each request to its end, in the order in which they ask. */
-export function installEnded(app: FastifyInstance): void {
+/**
+ * Calls the followers of each request, in the order in which they registered. (The framework's `onResponse` is not called
+ * when a client closes the connection early.)
+ */
+export function installLifetime(app: FastifyInstance): void {
   const followers: Follower[] = [];
   app.decorate('follow', (follower) => void followers.push(follower));
   app.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
@@ -39,7 +42,6 @@ export function installEnded(app: FastifyInstance): void {
       const ended = { status, start, end: performance.now() };
       for (const follower of followers) follower.over(request, ended);
     };
-    // Not by `once`: while a body arrives this lies in memory, with what others have to remember, for every slow client.
-    reply.raw.on('finish', () => close(reply.statusCode)).on('close', () => close(CLIENT_CLOSED));
+    reply.raw.once('finish', () => close(reply.statusCode)).once('close', () => close(CLIENT_CLOSED));
   });
 }

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from '../common/problems.js';
-import { Timeline, type Work } from '../common/work.js';
-import type { Admission } from '../engine/admission.js';
-import type { Engine } from '../engine/engine.js';
-import { CLIENT_CLOSED } from './ended.js';
+import { Problem } from '../../common/problems.js';
+import { Timeline, type Work } from '../../common/work.js';
+import type { Admission } from '../../engine/admission.js';
+import type { Engine } from '../../engine/engine.js';
+import { CLIENT_CLOSED } from './lifetime.js';
 
 /** The header by which a client says how many milliseconds it waits. */
 export const TIMEOUT_HEADER = 'irevnet-timeout-ms';

@@ -1,5 +1,5 @@
-import { Problem } from '../common/problems.js';
-import { type Format, mediaTypes } from '../operations/formats.js';
+import { Problem } from '../../common/problems.js';
+import { type Format, mediaTypes } from '../../operations/formats.js';
 
 interface Range {
   readonly type: string;

@@ -1,16 +1,21 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { FastifyInstance } from 'fastify';
-import { type Config, SettingsError, variableOf } from '../common/config.js';
-import { Problem } from '../common/problems.js';
-import { isHealth } from './health.js';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Config, SettingsError, variableOf } from '../../common/config.js';
+import { Problem } from '../../common/problems.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Stands for the API key that the request came with: its SHA-256. Empty where none is needed. */
+    /** SHA-256, in hexadecimal, of the API key that came with the request; empty where none is needed. */
     client: string;
   }
 }
+
+/** Routes that orchestrators poll without a key. */
+const HEALTH = ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready'];
+
+/** Whether a request asks for health: it needs no key and has no rate limit. */
+export const isHealth = ({ routeOptions }: FastifyRequest): boolean => HEALTH.includes(routeOptions.url ?? '');
 
 /** Visible ASCII without blanks, long enough not to be guessed. */
 const KEY = /^[\x21-\x7e]{16,}$/;
@@ -49,14 +54,14 @@ async function readText(path: string): Promise<string> {
 }
 
 /**
- * Asks every request but those for health for one of the keys, if there are keys. RFC 6750
+ * Refuses requests without one of the keys, if there are keys; requests for health need none. RFC 6750
  * @throws Problem unauthorized
  */
 export function installKeys(app: FastifyInstance, digests: readonly Buffer[]): void {
   app.decorateRequest('client', '');
   app.addHook('onRequest', async (request, reply) => {
     const { authorization = '' } = request.headers;
-    // What comes after cannot log it: the parser of forms does, at the level trace.
+    // Nothing after this hook can log the key; @fastify/multipart would, at the level trace.
     delete request.headers.authorization;
     if (digests.length === 0 || isHealth(request)) return;
     const key = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
@@ -69,7 +74,7 @@ export function installKeys(app: FastifyInstance, digests: readonly Buffer[]): v
   });
 }
 
-/** Looks at every digest, whichever matches, and at all of it: the time taken tells nothing. */
+/** Compares with every digest in constant time, so that the time taken reveals nothing. */
 function matching(digest: Buffer, digests: readonly Buffer[]): Buffer | undefined {
   let found: Buffer | undefined;
   for (const known of digests) if (timingSafeEqual(known, digest)) found = known;

@@ -1,6 +1,6 @@
-import type { Chunks } from '../../export/files/write.js';
-import { bytesOf, sizeOf, type Tensor, transposed } from '../../export/graph/tensor.js';
-import { Problem } from '../common/problems.js';
+import type { Chunks } from '../files/write.js';
+import { bytesOf, sizeOf, type Tensor, transposed } from '../graph/tensor.js';
+import { FormatError } from './errors.js';
 import { checkShape } from './shape.js';
 
 const MAGIC = '\x93NUMPY';
@@ -39,7 +39,7 @@ interface Header {
 
 /**
  * Reads a little-endian float32 array, in C or Fortran order. It lies in the file's own memory where that is aligned.
- * @throws Problem features-malformed, features-rank, features-dtype, features-byte-order, features-length
+ * @throws FormatError malformed, rank, dtype, byte-order, length
  */
 export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
   const { fortran, shape, end } = locateNpy(bytes, bytes.length);
@@ -53,7 +53,7 @@ export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
  * Where the data of a file lies, and what it is.
  * @param beginning the first `NPY_BEGINNING` bytes, or all
  * @param size bytes of the whole file
- * @throws Problem as `readNpy`
+ * @throws FormatError as `readNpy`
  */
 export function locateNpy(beginning: Uint8Array, size: number): Omit<Header, 'descr'> {
   const { descr, fortran, shape, end } = readHeader(beginning);
@@ -61,8 +61,8 @@ export function locateNpy(beginning: Uint8Array, size: number): Omit<Header, 'de
   checkShape(shape);
   const [expected, found] = [sizeOf(shape) * 4, size - end];
   if (expected !== found) {
-    throw new Problem(
-      'features-length',
+    throw new FormatError(
+      'length',
       `shape [${shape}] of float32 takes ${expected} bytes, but ${found} follow the .npy header`,
     );
   }
@@ -77,31 +77,31 @@ function floats(bytes: Uint8Array): Float32Array {
 
 function checkType(descr: string): void {
   if (descr === '<f4') return;
-  if (descr === '>f4') throw new Problem('features-byte-order', 'the .npy file is big-endian (">f4")');
-  throw new Problem('features-dtype', `the .npy file holds "${descr}"; expected float32 ("<f4")`);
+  if (descr === '>f4') throw new FormatError('byte-order', 'the .npy file is big-endian (">f4")');
+  throw new FormatError('dtype', `the .npy file holds "${descr}"; expected float32 ("<f4")`);
 }
 
 function readHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = bytes[6];
   if (!isNpy(bytes) || bytes.length < 12 || !(version === 1 || version === 2 || version === 3)) {
-    throw new Problem('features-malformed', 'the .npy file has no valid beginning');
+    throw new FormatError('malformed', 'the .npy file has no valid beginning');
   }
   const start = version === 1 ? 10 : 12;
   const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (length > HEADER_LIMIT) throw new Problem('features-malformed', `the .npy header claims ${length} bytes`);
+  if (length > HEADER_LIMIT) throw new FormatError('malformed', `the .npy header claims ${length} bytes`);
   const end = start + length;
   if (end > bytes.length) {
-    throw new Problem('features-length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
+    throw new FormatError('length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
   }
   const text = new TextDecoder('latin1').decode(bytes.subarray(start, end));
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const sizes = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(text)?.[1];
   if (order === undefined || sizes === undefined) {
-    throw new Problem('features-malformed', 'the .npy header lacks its order or shape');
+    throw new FormatError('malformed', 'the .npy header lacks its order or shape');
   }
-  if (descr === undefined) throw new Problem('features-dtype', 'the .npy file holds records, not plain numbers');
+  if (descr === undefined) throw new FormatError('dtype', 'the .npy file holds records, not plain numbers');
   const shape = sizes
     .split(',')
     .filter((s) => s.trim() !== '')

@@ -1,18 +1,20 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
-import { SettingsError, variableOf } from '../common/config.js';
-import { JSON_LENGTH } from '../protocols/oip/request.js';
-import { TIMEOUT_HEADER } from './request-work.js';
+import { SettingsError, variableOf } from '../../common/config.js';
+import { JSON_LENGTH } from '../../protocols/oip/request.js';
+import { TIMEOUT_HEADER } from '../hooks/request-work.js';
 
+/** Request headers that a page may send. */
 const sent = ['authorization', 'content-type', 'x-request-id', JSON_LENGTH, TIMEOUT_HEADER];
+/** Response headers that a page may read. */
 const read = ['irevnet-model', 'irevnet-shape', 'x-request-id', 'server-timing', 'retry-after', JSON_LENGTH];
 
-/** Seconds for which a browser remembers what it may send. */
+/** Seconds for which a browser caches the answer to a preflight. */
 const MAX_AGE = 600;
 
 /**
- * Lets pages of these origins (between commas; * for all) call the service from a browser; without any, no header tells of
- * it. Must be installed before what asks for keys, which a preflight does not have.
+ * Lets pages of other origins call the service from a browser. It must come before the API keys: a preflight has none.
+ * @param origins origins between commas; * for all; empty: no CORS headers are sent
  * @throws SettingsError
  */
 export async function installCors(app: FastifyInstance, origins: string): Promise<void> {

@@ -1,7 +1,16 @@
-import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from '../common/problems.js';
-import { type Part, readParts } from './multipart.js';
+import { Problem } from '../../common/problems.js';
+import { type Part, parseForm } from '../libraries/multipart.js';
+import { receiveBody } from './bodies.js';
+
+/** Media types of an image, and of features, that is sent as the whole body. */
+export const imageTypes = ['image/*', 'application/octet-stream'];
+export const featureTypes = [
+  'application/x-npy',
+  'application/x-safetensors',
+  'application/json',
+  'application/octet-stream',
+];
 
 /** What a route takes. */
 export interface Expected {
@@ -18,18 +27,17 @@ declare module 'fastify' {
   }
 }
 
-/** What curl and other clients declare when they are told nothing. */
+/** What curl and other clients declare by default. */
 const UNDECLARED = ['', 'application/octet-stream', 'application/x-www-form-urlencoded'];
 
-/** Finds files in bodies; routes say with `receive` what they take. */
-export async function installUploads(app: FastifyInstance): Promise<void> {
+/** Adds `request.uploads`, which routes fill by the hook `receive`. */
+export function installUploads(app: FastifyInstance): void {
   app.decorateRequest('uploads');
-  await app.register(multipart);
 }
 
 /**
  * The hook of a route that takes files: fills `request.uploads`.
- * @throws Problem body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts, multipart-malformed
+ * @throws Problem body-empty, unsupported-media-type, missing-part, wrong-field, too-many-parts, and as `readForm`
  */
 export const receive = (expected: Expected) => ({
   preValidation: async (request: FastifyRequest): Promise<void> => {
@@ -50,10 +58,27 @@ async function uploadsIn(request: FastifyRequest, expected: Expected): Promise<F
   const type = declaredType(request);
   if (type === FORM) {
     const maxParts = Object.values(expected.fields).reduce((a, b) => a + b);
-    return sorted(await readParts(request, maxParts), expected.fields);
+    return byField(await readForm(request, maxParts), expected.fields);
   }
   const body = (request.body ?? Buffer.alloc(0)) as Buffer;
   return { [Object.keys(expected.fields)[0]!]: [rawFile(body, type, expected)] };
+}
+
+/** Bytes of memory that a chunk takes beside its own. */
+const CHUNK_OVERHEAD = 200;
+
+/**
+ * Reads a form. Its end is awaited also when it is wrong: a reply to a client that still sends may be lost.
+ * @throws Problem as `parseForm` and `receiveBody`; overloaded
+ */
+export async function readForm(request: FastifyRequest, maxParts: number): Promise<Part[]> {
+  const { raw, routeOptions } = request;
+  const parsed = parseForm(request, maxParts, routeOptions.bodyLimit);
+  const received = receiveBody(request, raw, (chunk) => request.hold(chunk.length + CHUNK_OVERHEAD));
+  // Whichever fails, the rest of the form is dropped.
+  for (const failing of [parsed, received]) failing.catch(() => raw.unpipe().resume());
+  await received;
+  return parsed;
 }
 
 function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Array {
@@ -72,7 +97,7 @@ function rawFile(body: Buffer, type: string, { fields, raw }: Expected): Uint8Ar
 const matches = (pattern: string, type: string): boolean =>
   pattern.endsWith('/*') ? type.startsWith(pattern.slice(0, -1)) : pattern === type;
 
-function sorted(parts: readonly Part[], fields: Expected['fields']): Record<string, Uint8Array[]> {
+function byField(parts: readonly Part[], fields: Expected['fields']): Record<string, Uint8Array[]> {
   const files: Record<string, Uint8Array[]> = Object.fromEntries(Object.keys(fields).map((field) => [field, []]));
   for (const { field, isFile, data } of parts) {
     const known = Object.hasOwn(files, field) ? files[field] : undefined;

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../common/problems.js';
+import { Problem } from '../../common/problems.js';
 
 /**
- * While the service closes, each reply that is still under way also ends its connection, which would otherwise be kept
- * open for another request and hold up the end; a request that comes all the same is refused.
+ * While the service closes, refuses new requests, and closes each connection with the reply under way: kept open for
+ * another request, it would delay the end.
  * @throws Problem draining
  */
 export function installClosing(app: FastifyInstance): void {

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import type { Chunks } from '../../export/files/write.js';
-import type { Tensor } from '../../export/graph/tensor.js';
-import { type Format, isBytes, mediaTypes, type Written } from '../operations/formats.js';
-import { jsonBytes } from '../tensor/json.js';
+import type { Chunks } from '../../../export/files/write.js';
+import { jsonBytes } from '../../../export/formats/json.js';
+import type { Tensor } from '../../../export/graph/tensor.js';
+import { type Format, isBytes, mediaTypes, type Written } from '../../operations/formats.js';
 
-/** Sends a result in its format, with the model and the shape of what was computed in headers. */
+/** Sends a result in its format, with the name of the model and the shape of the result as headers. */
 export async function sendAs(
   reply: FastifyReply,
   format: Format,
@@ -20,10 +20,10 @@ export async function sendAs(
 
 const chunksOf = (written: Written): Chunks => (isBytes(written) ? written : [jsonBytes(written)]);
 
-/** Bytes up to which pieces are put together: that takes less than a stream of them. */
+/** Most bytes of chunks that are joined: up to here a copy is cheaper than a stream. */
 const SMALL = 2 ** 16;
 
-/** Sends bytes that lie in pieces; many of them without a copy. */
+/** Sends bytes that lie in chunks; large ones are streamed without a copy. */
 export function sendChunks(reply: FastifyReply, chunks: Chunks): FastifyReply {
   const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
   if (chunks.length === 1) return reply.send(chunks[0]);
