@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { datasets } from '../export/data/datasets.js';
+import { datasets } from '../export/data/index.js';
 import { type Random, seeded } from '../export/data/random.js';
 import { packagePath } from '../export/files/package.js';
 import { tensor } from '../export/graph/tensor.js';

@@ -1,14 +1,14 @@
-import type { Images } from './datasets.js';
+import type { Images } from './images.js';
 import type { Random } from './random.js';
 
 export interface Augmentation {
-  /** Largest shift in pixels, in each direction; black moves in. */
+  /** Largest shift in pixels, in each direction; black fills what becomes free. */
   readonly shift: number;
   /** Whether half of the images are mirrored left to right. */
   readonly flip: boolean;
 }
 
-/** Shifts and mirrors each image at random; the input stays as it is. */
+/** Shifts and mirrors each image at random; a copy. */
 export function augment(images: Images, { shift, flip }: Augmentation, random: Random): Images {
   const { count, height, width, channels } = images;
   const pixels = new Uint8Array(images.pixels.length);

@@ -1,9 +1,9 @@
-/** Numbers in [0, 1). */
+/** Each call returns the next number, in [0, 1). */
 export type Random = () => number;
 
 /**
- * A generator (mulberry32) seeded by numbers, such as a seed and a step: each step draws from its own, so training that
- * resumes at a step sees the same numbers as training that never stopped.
+ * A generator (mulberry32) that is seeded by several numbers, such as a run's seed and the number of a step. Each training
+ * step has a generator of its own, so that a resumed run draws the same numbers as one that never stopped.
  */
 export function seeded(...numbers: readonly number[]): Random {
   let state = numbers.reduce((hash, n) => mix(hash ^ mix(n >>> 0)), 0x9e3779b9);

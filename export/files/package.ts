@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder that holds package.json, wherever the code was compiled to. */
+/** The folder with package.json: the nearest one above this file, in the source tree as in dist. */
 export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
 
-/** A path inside the package, such as its models folder. */
+/** An absolute path inside the package, such as that of its models folder. */
 export const packagePath = (...parts: string[]): string => resolve(packageRoot, ...parts);
 
 /** This package's version. */

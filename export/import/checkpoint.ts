@@ -9,15 +9,15 @@ import { readTorchZip } from './torch-zip.js';
 export { CheckpointFileError } from './errors.js';
 export type { StoredTensor } from './strided.js';
 
-/** An open checkpoint; its tensors are read from the file one by one. */
+/** An open checkpoint file; each tensor is read when it is asked for. */
 export interface Checkpoint {
   readonly path: string;
   readonly format: 'pytorch' | 'pytorch-legacy' | 'safetensors';
   /** By their names in a state dict, in the file's order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Attributes of the model, where the file holds a whole one: what its constructor was given, often. Data, unchecked. */
+  /** Attributes of the model, if the file holds a whole model; often the arguments of its constructor. Unchecked data. */
   readonly attributes: ReadonlyMap<string, unknown>;
-  /** Ends reading. */
+  /** Closes the file; tensors cannot be read afterwards. */
   close(): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ const formats: readonly Format[] = [
   },
 ];
 
-/** What people have instead of a checkpoint, by its first bytes, and what to do about it. */
+/** Files that users take for checkpoints, recognised by their first bytes, and what to do about them. */
 const mistakes: readonly [matches: (head: Uint8Array) => boolean, advice: string][] = [
   [(head) => head.length === 0, 'it is empty: copy or download it again'],
   [(head) => /^\s*</.test(Buffer.from(head).toString('latin1')), 'it looks like a web page: the download failed'],
@@ -63,8 +63,8 @@ const mistakes: readonly [matches: (head: Uint8Array) => boolean, advice: string
 ];
 
 /**
- * Opens a checkpoint of PyTorch (both formats of torch.save) or safetensors, told apart by content. It is read as data:
- * nothing in it is run.
+ * Opens a checkpoint of PyTorch (both formats of torch.save) or safetensors; the content tells which. The file is read as
+ * data: no code in it runs.
  * @throws CheckpointFileError naming the file and what is wrong with it
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {

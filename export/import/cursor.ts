@@ -1,12 +1,12 @@
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 import type { Bytes } from './source.js';
 
-/** Reads numbers and strings one after the other, through a small window on bytes of any size. */
+/** Reads numbers and strings in sequence from bytes of any size; only a small window of them is in memory. */
 export interface Cursor {
   /** The offset of the next byte. */
   readonly position: number;
   u8(): number;
-  /** Little-endian, like everything here but `f64be`. */
+  /** Little-endian, as all numbers except `f64be`. */
   u16(): number;
   u32(): number;
   i32(): number;
@@ -17,18 +17,18 @@ export interface Cursor {
   bytes(length: number): Uint8Array;
   utf8(length: number): string;
   latin1(length: number): string;
-  /** Text up to the next line feed, which is left out. */
+  /** Text up to the next line feed, without it. */
   line(): string;
-  /** An error that says where the cursor is. */
+  /** An error whose message includes the position of the cursor. */
   error(problem: string): CheckpointFileError;
 }
 
 const WINDOW = 1 << 16;
-/** Far above any name; what is longer is no checkpoint's string. */
+/** Longest string that is read, in bytes; far above any name in a checkpoint. */
 const LONGEST_STRING = 2 ** 26;
 
 /**
- * A cursor at `start`. What it reads throws CheckpointFileError where the bytes end.
+ * A cursor at `start`. Every read throws CheckpointFileError when too few bytes are left.
  * @param what named in errors, such as "data.pkl"
  */
 export function cursorOver(source: Bytes, what: string, start = 0): Cursor {
@@ -37,7 +37,7 @@ export function cursorOver(source: Bytes, what: string, start = 0): Cursor {
   let window: Uint8Array = new Uint8Array(0);
 
   const error = (problem: string) => new CheckpointFileError(source.path, `${what}, byte ${position}: ${problem}`);
-  /** What of the window follows the cursor: `length` bytes at least. */
+  /** The bytes from the cursor to the end of the window, at least `length` of them. */
   const ahead = (length: number): Uint8Array => {
     const left = source.size - position;
     if (!(length >= 0 && length <= left)) throw error(`${length} bytes are announced, ${left} follow. ${COPY_AGAIN}`);

@@ -1,4 +1,4 @@
-/** How an element is stored; without `toFloat32` it is no weight. */
+/** How an element is stored. Types without `toFloat32` cannot be weights. */
 export interface ElementType {
   /** Bytes of an element. */
   readonly width: number;
@@ -6,7 +6,7 @@ export interface ElementType {
   readonly toFloat32?: (bytes: Uint8Array) => Float32Array;
 }
 
-/** PyTorch's element types by its names for them. */
+/** Element types by the names that PyTorch gives them. */
 export const elementTypes: Readonly<Record<string, ElementType>> = {
   float64: { width: 8, toFloat32: (bytes) => Float32Array.from(new Float64Array(...aligned(bytes, 8))) },
   float32: { width: 4, toFloat32: (bytes) => new Float32Array(...aligned(bytes, 4)) },
@@ -30,7 +30,7 @@ export const elementTypes: Readonly<Record<string, ElementType>> = {
   qint32: { width: 4 },
 };
 
-/** Arguments of a typed array over the bytes, copied where they do not start on a multiple of the width. */
+/** Constructor arguments of a typed array over the bytes; copies bytes that do not start at a multiple of the width. */
 function aligned(bytes: Uint8Array, width: number): [ArrayBufferLike, number, number] {
   const { buffer, byteOffset, length } = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return [buffer, byteOffset, length / width];
@@ -45,7 +45,7 @@ function upperHalves(bits: Uint16Array): Float32Array {
 
 let halfTable: Float32Array | undefined;
 
-/** float16, by a table of all its 65,536 values. */
+/** Converts float16 by a table of all its 65,536 values. */
 function halves(bits: Uint16Array): Float32Array {
   halfTable ??= Float32Array.from({ length: 1 << 16 }, (_, half) => halfValue(half));
   const out = new Float32Array(bits.length);

@@ -9,8 +9,8 @@ export class CheckpointFileError extends Error {
   }
 }
 
-/** What to do about a file that was cut or changed on its way. */
+/** The remedy for a file that was truncated or changed in transfer. */
 export const COPY_AGAIN = 'The file is damaged: copy or download it again';
 
-/** What to do about a file that holds more than data. */
+/** The remedy for a file that holds more than data. */
 export const SAVE_AGAIN = 'Save the state dict again with torch.save(model.state_dict(), path)';

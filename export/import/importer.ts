@@ -1,7 +1,7 @@
 import type { Specification } from '../networks/index.js';
 import type { Checkpoint } from './checkpoint.js';
 
-/** What can be said about a network on top of its weights, which do not tell it. */
+/** Properties of a network that its weights do not determine, as the user gives them. */
 export interface Given {
   /** Height and width of the input. */
   readonly input?: readonly [number, number] | undefined;
@@ -16,20 +16,20 @@ export interface Given {
   readonly grid?: number | null | undefined;
 }
 
-/** What the weights tell of their network. */
+/** The network that was inferred from weights. */
 export interface Inferred {
   readonly specification: Specification;
-  /** What was taken without knowing, and the flag that says otherwise; to be shown. */
+  /** Sentences for the user: what was assumed, and the flag that changes it. */
   readonly assumptions: readonly string[];
 }
 
-/** One family of checkpoints: how its weights are recognised, what they tell, and what they are called. */
+/** One family of checkpoints: how it is recognised, how its network is inferred, and how its tensors are named. */
 export interface Importer {
   readonly description: string;
-  /** Whether these names are of the family. */
+  /** Whether a checkpoint with these tensor names belongs to the family. */
   recognises(names: ReadonlySet<string>): boolean;
-  /** @throws CheckpointFileError when too much is missing to tell */
+  /** @throws CheckpointFileError when tensors that are needed for it are missing */
   infer(checkpoint: Checkpoint, given: Given): Inferred;
-  /** The checkpoint's name of each parameter of the network. */
+  /** Maps the name of a parameter of the network to its name in the checkpoint. */
   names(checkpoint: Checkpoint): (parameter: string) => string;
 }

@@ -11,7 +11,7 @@ import { torchvisionResNet } from './resnet.js';
 export { type Checkpoint, CheckpointFileError, openCheckpoint } from './checkpoint.js';
 export type { Given } from './importer.js';
 
-/** Every family of checkpoints that is understood. Adding one is one file and one line. */
+/** Every family of checkpoints that can be imported. Adding one is one file and one line. */
 export const importers: readonly Importer[] = [releasedIRevNet, torchvisionResNet];
 
 /** A checkpoint's network, and its weights by the names of the network's parameters. */
@@ -21,8 +21,8 @@ export interface Imported extends Inferred {
 }
 
 /**
- * Makes out the network of a checkpoint and lays its weights out for it.
- * @param specification the network, where it is given and not to be inferred
+ * Infers the network of a checkpoint and maps the checkpoint's tensors to the network's parameters.
+ * @param specification the network, if it should not be inferred
  * @throws CheckpointFileError listing every tensor that is missing, surplus or misshapen; ConfigError
  */
 export function importCheckpoint(checkpoint: Checkpoint, given: Given, specification?: Specification): Imported {
@@ -48,7 +48,7 @@ export function importCheckpoint(checkpoint: Checkpoint, given: Given, specifica
   };
 }
 
-/** Counters that PyTorch keeps beside the statistics; they change nothing. */
+/** Counters that PyTorch stores beside the statistics; inference does not use them. */
 const IGNORED = /(^|\.)num_batches_tracked$/;
 
 function mismatches(

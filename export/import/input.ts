@@ -1,7 +1,7 @@
 import type { InputConfig } from '../networks/input.js';
 import type { Given } from './importer.js';
 
-/** Mean and standard deviation of the pixels of the usual data sets, as training code divides by them. */
+/** Mean and standard deviation by which usual training code normalises pixels, by data set. */
 const statistics = {
   imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
   cifar: { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
@@ -11,16 +11,16 @@ const statistics = {
 const IMAGENET = { size: 224, classes: 1000 };
 const CIFAR_SIZE = 32;
 
-/** The size that a network of so many classes is most likely for, as a multiple of what its strides divide by. */
+/** The most likely input size of a network with so many classes, rounded up to a multiple of `factor`. */
 function likelySize(classes: number, factor: number): number {
   const size = classes >= IMAGENET.classes || factor >= 16 ? IMAGENET.size : CIFAR_SIZE;
   return Math.ceil(size / factor) * factor;
 }
 
 /**
- * The input of a network, of which weights tell only the channels; the rest is given, or assumed and said.
- * @param factor what height and width are divided by on their way to the features
- * @param known the size, where the file tells it
+ * The input of a network. Weights determine only its channels; the rest is given by the user, or assumed and reported.
+ * @param factor ratio of the height of the input to that of the features
+ * @param known the size, if the file holds it
  */
 export function inputOf(
   channels: 1 | 3,

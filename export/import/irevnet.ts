@@ -3,9 +3,10 @@ import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
 import type { Given, Importer, Inferred } from './importer.js';
 import { inputOf } from './input.js';
 
-// The authors' release: stack.{i}.bottleneck_block.{k}.*, bn1.*, linear.*; a Sequential, so that k counts its layers.
+// Names in the authors' release: stack.{i}.bottleneck_block.{k}.*, bn1.*, linear.*. The block is a Sequential: k is the
+// number of the layer in it.
 
-/** Where the release keeps a block's convolutions and norms: [first block, others], by whether a dropout layer is there. */
+/** Layer numbers of the convolutions and norms in a block: [first block, others], with and without a dropout layer. */
 const layouts = {
   dropout: [
     { conv: [0, 3, 7], norm: [undefined, 1, 5] },
@@ -19,7 +20,7 @@ const layouts = {
 
 const BLOCK = /^stack\.(\d+)\.bottleneck_block\.(\d+)\.(\w+)$/;
 
-/** The convolutions of the last block tell whether there is a dropout layer, which shifts what follows. */
+/** Recognises a dropout layer, which shifts the numbers of the layers after it, by the numbers of the last convolution. */
 function layoutOf({ tensors }: Checkpoint) {
   const shifted = [...tensors.keys()].some((name) =>
     /^stack\.(0\.bottleneck_block\.7|\d+\.bottleneck_block\.9)\.weight$/.test(name),
@@ -27,7 +28,7 @@ function layoutOf({ tensors }: Checkpoint) {
   return shifted ? layouts.dropout : layouts.plain;
 }
 
-/** What the weights of a block tell, from whichever of them are there. */
+/** The shape of a block, inferred from those of its weights that are present. */
 interface BlockShape {
   readonly from: number;
   readonly hidden: number;
@@ -51,13 +52,13 @@ function blockShape(checkpoint: Checkpoint, path: string, i: number): BlockShape
 }
 type Dims = readonly number[];
 
-/** Blocks of one width, all but the first of stride 1. */
+/** Consecutive blocks of the same width. Only the first may have stride 2. */
 interface Stage extends BlockShape {
   readonly stride: 1 | 2;
   blocks: number;
 }
 
-/** Joins blocks to stages. A block of stride 2 has four times the width of what reaches it. */
+/** Groups blocks into stages. A block of stride 2 has four times the width of its input. */
 function stagesOf(blocks: readonly BlockShape[]): Stage[] {
   const stages: Stage[] = [];
   for (const block of blocks) {
@@ -106,7 +107,7 @@ const PSI = [1, 2, 4, 8];
 const isPadded = ({ stride, width }: Stage, i: number, stages: readonly Stage[]): boolean =>
   i > 0 && stride === 1 && width !== stages[i - 1]!.width;
 
-/** How the network begins. Where zero channels are added before the first block, its weights do not tell. */
+/** Infers the channels and the initial ψ. If zero channels are added before the first block, its weights are not enough. */
 function startOf(block: BlockShape, given: Given, attributes: Checkpoint['attributes']) {
   const total = 2 * block.from;
   const fitting = (channels: number) => PSI.find((b) => channels * b ** 2 === total);
@@ -122,7 +123,7 @@ function startOf(block: BlockShape, given: Given, attributes: Checkpoint['attrib
   return { channels, initialPsi, padded, assumptions };
 }
 
-/** Checkpoints of the i-RevNet authors' released PyTorch code, and of what was trained with it. */
+/** Checkpoints that the released PyTorch code of the i-RevNet authors wrote. */
 export const releasedIRevNet: Importer = {
   description: 'i-RevNet, by the authors’ released code',
   recognises: (names) => [...names].some((name) => BLOCK.test(name)),

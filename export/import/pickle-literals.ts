@@ -1,9 +1,9 @@
 import { type Machine, malformed } from './pickle-machine.js';
 
-/** Longest integer that is read, in bytes or digits. */
+/** Longest integer that is read, in bytes or in digits. */
 const LONGEST_INTEGER = 1024;
 
-/** A number where it is exact, otherwise a bigint. */
+/** A number if it represents the value exactly, otherwise a bigint. */
 const asInteger = (value: bigint): number | bigint => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
 
 /** LONG1, LONG4: two's complement, little-endian. */
@@ -13,14 +13,14 @@ export function signedLittleEndian(m: Machine, length: number): number | bigint 
   return asInteger(BigInt.asIntN(8 * length, BigInt(`0x0${hex}`)));
 }
 
-/** The text of a decimal integer, as it stands in a line of protocol 0; "00" and "01" are its booleans. */
+/** INT, LONG, GET, PUT: a decimal integer in a line of protocol 0, where "00" and "01" are booleans. */
 export function decimal(m: Machine, text: string): number | bigint | boolean {
   if (text === '00' || text === '01') return text === '01';
   if (!/^[+-]?\d+$/.test(text) || text.length > LONGEST_INTEGER) throw malformed(m, 'has an integer that is none');
   return asInteger(BigInt(text));
 }
 
-/** STRING: a Python string literal, of bytes that are read as Latin-1. */
+/** STRING: a Python string literal; its bytes are read as Latin-1. */
 export function quoted(m: Machine, text: string): string {
   const [, , body] = /^(['"])(.*)\1$/s.exec(text) ?? [];
   if (body === undefined) throw malformed(m, 'has a string without quotes');

@@ -1,7 +1,7 @@
 import type { Cursor } from './cursor.js';
 import { type CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
 
-/** The name of a class or function. Nothing is looked up, so nothing can run. */
+/** The name of a class or function. It is never resolved to code, so it cannot run. */
 export class Reference {
   constructor(
     readonly module: string,
@@ -12,7 +12,7 @@ export class Reference {
   }
 }
 
-/** What a file says of an object: its class, and the data it would be made of. No code of the class runs. */
+/** An object as the file describes it: the name of its class and the data. No code of the class runs. */
 export class Instance {
   state: unknown = null;
   /** Items of a dict's subclass. */
@@ -23,16 +23,16 @@ export class Instance {
   ) {}
 }
 
-/** Makes data of data. `call` reaches the other constructors of the same rules. */
+/** A pure function from data to data. `call` calls another constructor of the same rules. */
 export type Constructor = (
   args: readonly unknown[],
   call: (type: unknown, args: readonly unknown[]) => unknown,
 ) => unknown;
 
 export interface PickleRules {
-  /** All that a pickle may call, by "module.name". */
+  /** The only functions that a pickle may call, by "module.name". */
   readonly constructors: Readonly<Record<string, Constructor>>;
-  /** What a persistent id stands for; throws CheckpointFileError where it is not understood. */
+  /** The object that a persistent id refers to; throws CheckpointFileError for an unknown kind of id. */
   persistent(id: unknown): unknown;
 }
 
@@ -41,14 +41,14 @@ export interface Machine {
   readonly input: Cursor;
   readonly rules: PickleRules;
   readonly memo: Map<number, unknown>;
-  /** Values since the last mark, below them what was there before each mark. */
+  /** Values since the last mark; `marks` holds the stacks that were current before each mark. */
   stack: unknown[];
   readonly marks: unknown[][];
-  /** Steps and copied elements that are left. */
+  /** How many more steps and copied elements are allowed. */
   budget: number;
 }
 
-/** Some forty times what the largest i-RevNet with its optimiser takes. */
+/** About forty times as much as a checkpoint of the largest i-RevNet with its optimiser needs. */
 const BUDGET = 2 ** 22;
 
 export const createMachine = (input: Cursor, rules: PickleRules): Machine => ({
@@ -60,7 +60,7 @@ export const createMachine = (input: Cursor, rules: PickleRules): Machine => ({
   budget: BUDGET,
 });
 
-/** Bounds memory and time, which a few bytes could otherwise ask for without end. */
+/** Bounds memory and time: a few bytes of a pickle could otherwise ask for any amount of either. */
 export function spend(m: Machine, cost: number): void {
   m.budget -= cost;
   if (m.budget < 0) throw m.input.error(`the pickle takes more than ${BUDGET} steps. ${SAVE_AGAIN}`);
@@ -81,7 +81,7 @@ export function mark(m: Machine): void {
   m.stack = [];
 }
 
-/** Takes everything down to the last mark. */
+/** Removes and returns all values above the last mark. */
 export function popMark(m: Machine): unknown[] {
   const items = m.stack;
   const below = m.marks.pop();
@@ -98,7 +98,7 @@ export function recall(m: Machine, index: number): unknown {
 export const malformed = (m: Machine, problem: string): CheckpointFileError =>
   m.input.error(`the pickle ${problem}. ${COPY_AGAIN}`);
 
-/** Calls what the rules allow, and refuses the rest by name. */
+/** Calls a constructor of the rules. Any other call is refused with an error that names it. */
 export function call(m: Machine, type: unknown, args: unknown): unknown {
   if (!(type instanceof Reference) || !Array.isArray(args)) throw malformed(m, 'calls what is no function');
   const { constructors } = m.rules;
@@ -117,7 +117,7 @@ export function call(m: Machine, type: unknown, args: unknown): unknown {
 export const refusal = (m: Machine, what: string): CheckpointFileError =>
   m.input.error(`the file asks to ${what}, which is refused: a checkpoint holds data alone. ${SAVE_AGAIN}`);
 
-/** How much a constructor may copy. */
+/** The cost of an argument: an upper bound of what a constructor copies of it. */
 function weight(value: unknown): number {
   if (Array.isArray(value)) return value.length;
   if (value instanceof Map) return value.size;

@@ -16,7 +16,7 @@ import {
 type Step = (m: Machine) => void;
 type Opcodes = Readonly<Record<string, readonly [code: string, step: Step]>>;
 
-/** A step that pushes a value, after whatever it takes from the stack. */
+/** A step that pushes the value that `take` returns; `take` may pop values first. */
 const push =
   (take: (m: Machine) => unknown): Step =>
   (m) => {
@@ -158,7 +158,7 @@ const framing: Opcodes = {
   FRAME: ['\x95', (m) => void m.input.u64()],
 };
 
-/** What each byte does; STOP is the loop's own. */
+/** The step of each opcode, by its byte. The loop in pickle.ts handles STOP. */
 export const steps: ReadonlyMap<number, Step> = new Map(
   [literals, containers, stack, objects, refused, framing]
     .flatMap((family) => Object.values(family))
@@ -167,7 +167,7 @@ export const steps: ReadonlyMap<number, Step> = new Map(
 
 function append(m: Machine, items: readonly unknown[]): void {
   const list = top(m);
-  if (list instanceof Instance) return; // a subclass of list: its items are of no use here
+  if (list instanceof Instance) return; // a subclass of list: its items are not needed
   if (!Array.isArray(list)) throw malformed(m, 'appends to what is no list');
   for (const item of items) list.push(item);
 }
@@ -186,7 +186,7 @@ function addItems(m: Machine, items: readonly unknown[]): void {
   for (const item of items) set.add(item);
 }
 
-/** Gives an object its state. A dict's or tensor's attributes (`_metadata`, say) are of no use here. */
+/** Sets the state of an object. Attributes of dicts and tensors, such as `_metadata`, are ignored. */
 function build(m: Machine, state: unknown): void {
   const target = top(m);
   if (target instanceof Reference) throw refusal(m, `change ${target}`);

@@ -7,11 +7,11 @@ export { type Constructor, Instance, type PickleRules, Reference } from './pickl
 const STOP = '.'.charCodeAt(0);
 
 /**
- * Reads one pickle (protocols 0 to 5) as data and leaves the cursor behind it. Nothing is looked up or run: a class is a
- * Reference, an object an Instance, and calls go to the pure functions of the rules alone.
+ * Reads one pickle (protocols 0 to 5) as data; the cursor ends after it. No code is resolved or run: a class becomes a
+ * Reference, an object an Instance, and only the pure functions of the rules can be called.
  *
  * Numbers become numbers (bigints above 2⁵³), lists and tuples arrays, dicts Maps, sets Sets, bytes Uint8Arrays, None null.
- * @throws CheckpointFileError for what is damaged, takes too much, or calls anything else, which it names
+ * @throws CheckpointFileError for a pickle that is damaged, exceeds the budget, or calls any other function
  */
 export function readPickle(input: Cursor, rules: PickleRules): unknown {
   const machine = createMachine(input, rules);

@@ -31,7 +31,7 @@ function infer({ path, tensors }: Checkpoint, given: Given): Inferred {
   return { specification: { architecture: 'resnet', config }, assumptions };
 }
 
-/** torchvision's ResNets of bottlenecks; the network has torchvision's names. */
+/** ResNets of torchvision with bottleneck blocks. The network's parameters have torchvision's names. */
 export const torchvisionResNet: Importer = {
   description: 'ResNet, by torchvision',
   recognises: (names) => [...names].some((name) => LAYER.test(name)),

@@ -6,7 +6,7 @@ import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 import type { Source } from './source.js';
 import { type StoredTensor, storedTensor } from './strided.js';
 
-/** PyTorch's names of the format's element types. */
+/** Element types of the format and PyTorch's names for them. */
 const types = {
   F64: 'float64',
   F32: 'float32',
@@ -31,7 +31,7 @@ const widths = Object.fromEntries(
 ) as Record<Code, number>;
 
 /**
- * The tensors of a safetensors file of any size, lazily.
+ * The tensors of a safetensors file of any size; each is read when it is asked for.
  * @throws CheckpointFileError when the header does not fit the file, or tensors overlap or leave gaps
  */
 export function readSafetensorsFile(source: Source): Map<string, StoredTensor> {

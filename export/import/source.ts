@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 
-/** Bytes that are read by range, never as a whole. Offsets and lengths are in bytes. */
+/** Bytes that are read range by range. Offsets and lengths are in bytes. */
 export interface Bytes {
   /** Named in errors. */
   readonly path: string;
   readonly size: number;
-  /** Exactly `length` bytes; throws CheckpointFileError where there are fewer. */
+  /** Reads exactly `length` bytes; throws CheckpointFileError if there are fewer. */
   read(offset: number, length: number): Uint8Array;
 }
 
@@ -15,7 +15,7 @@ export interface Source extends Bytes {
   close(): void;
 }
 
-/** The most that one call of read(2) is asked for. */
+/** Largest number of bytes in one call of read(2). */
 const AT_ONCE = 2 ** 30;
 
 /**
@@ -53,7 +53,7 @@ export function openSource(path: string): Source {
   };
 }
 
-/** Bytes in memory; what is read is a view. */
+/** Bytes in memory; a read returns a view of them. */
 export const inMemory = (path: string, bytes: Uint8Array): Bytes => ({
   path,
   size: bytes.length,

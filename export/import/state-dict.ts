@@ -3,7 +3,7 @@ import { Instance } from './pickle.js';
 import type { StoredTensor } from './strided.js';
 import { isStoredTensor } from './torch.js';
 
-/** Where training scripts keep the weights beside their epoch, optimiser and the like; the first that is there counts. */
+/** Keys under which training scripts usually store the weights, in the order in which they are tried. */
 const USUAL_KEYS = ['state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'module'];
 
 type Tensors = Map<string, StoredTensor>;
@@ -11,20 +11,20 @@ type Attributes = ReadonlyMap<unknown, unknown>;
 
 export interface Weights {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** What a whole model has beside them, by name: numbers and strings as data; empty for a state dict. */
+  /** Attributes of a whole model, by name; empty for a state dict. */
   readonly attributes: ReadonlyMap<string, unknown>;
 }
 
-/** Weights as they stand in the file, and the attributes of the module that they are of. */
+/** Weights by their names in the file, and the attributes of their module. */
 interface Found {
   readonly tensors: Tensors;
   readonly module?: Attributes;
 }
 
 /**
- * Finds the weights in what a checkpoint holds: a state dict, a dict that has one (or a whole model) under a usual key or
- * as its only one, or a whole model. Names are those of PyTorch's state_dict(), without a "module." that all share.
- * @throws CheckpointFileError saying what is there instead
+ * Finds the weights in the root object of a checkpoint: a state dict, a whole model, or a dict that holds one of these
+ * under a usual key or as the only one. Names are those of PyTorch's state_dict(), without a prefix "module." of all.
+ * @throws CheckpointFileError describing what the file holds instead
  */
 export function findWeights(path: string, root: unknown): Weights {
   const found = weightsIn(path, root, 0);
@@ -63,7 +63,7 @@ function weightsIn(path: string, value: unknown, depth: number): Found | undefin
   return inside[0]?.found;
 }
 
-/** Whether a dict's value is itself a state dict or a model; an optimiser's state is neither. */
+/** Whether a value is a state dict or a model. The state of an optimiser is neither. */
 const isWeights = (value: unknown): boolean => moduleOf(value) !== undefined || tensorsOf(dictOf(value)).size > 0;
 
 const dictOf = (value: unknown): Attributes | undefined => {
@@ -71,7 +71,7 @@ const dictOf = (value: unknown): Attributes | undefined => {
   return dict instanceof Map ? dict : undefined;
 };
 
-/** The attributes of an nn.Module. With __slots__ a state is a pair, the first of which has the usual attributes. */
+/** The attributes of an nn.Module. With __slots__, its state is a pair whose first element has the usual attributes. */
 function moduleOf(value: unknown): Attributes | undefined {
   if (!(value instanceof Instance)) return undefined;
   const state = Array.isArray(value.state) ? value.state[0] : value.state;
@@ -84,11 +84,11 @@ function tensorsOf(dict: Attributes = new Map()): Tensors {
   return tensors;
 }
 
-/** Far above any model; a pickle can nest modules in each other without end. */
+/** Limits far above any model: a pickle can nest modules without end. */
 const DEEPEST_MODULE = 100;
 const MOST_MODULES = 1e5;
 
-/** Parameters, persistent buffers and then those of the modules inside, in the order of state_dict(). */
+/** Parameters and persistent buffers of a module, then those of its submodules, in the order of state_dict(). */
 function moduleWeights(path: string, root: Attributes): Tensors {
   const tensors: Tensors = new Map();
   let visited = 0;
@@ -116,7 +116,7 @@ function ownWeights(module: Attributes): Tensors {
 
 const WRAPPED = 'module';
 
-/** DataParallel wraps a model as its `module`: the names, and the attributes, are those of the model. */
+/** DataParallel holds a model as its attribute `module`. Returns the names and attributes of that model. */
 function withoutWrapper({ tensors, module }: Found): Found {
   const prefix = `${WRAPPED}.`;
   if (![...tensors.keys()].every((name) => name.startsWith(prefix))) return { tensors, ...(module && { module }) };
@@ -127,7 +127,7 @@ function withoutWrapper({ tensors, module }: Found): Found {
   };
 }
 
-/** A key in a message; one that is no string may be of any depth. */
+/** A key as shown in messages; for a key that is not a string, its type. */
 const nameOf = (key: unknown): string => (typeof key === 'string' ? key.slice(0, 40) : typeof key);
 
 function describe(value: unknown): string {

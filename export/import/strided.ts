@@ -2,7 +2,7 @@ import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 
-/** A tensor in a file, read when it is asked for. */
+/** A tensor in a file. `read` reads it. */
 export interface StoredTensor {
   readonly dims: readonly number[];
   /** As stored, in PyTorch's words: "float32", "float16", "bfloat16", "int64", … */
@@ -14,7 +14,7 @@ export interface StoredTensor {
   read(): Promise<Tensor<'float32'>>;
 }
 
-/** The place of a tensor's elements in a flat run of them; offset and strides count elements. */
+/** Where the elements of a tensor lie in a flat array of elements; offset and strides count elements. */
 export interface Strided {
   /** Named in errors, with what the tensor belongs to. */
   readonly path: string;
@@ -23,19 +23,19 @@ export interface Strided {
   readonly dims: readonly number[];
   readonly strides: readonly number[];
   readonly offset: number;
-  /** Elements that there are. */
+  /** Number of elements of the flat array. */
   readonly available: number;
   /** Reads bytes, from the start of the elements. */
   bytes(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** Elements that a tensor may have in which some share their place: it can be larger than the file. */
+/** Limit for tensors with strides of 0, whose elements share places: such a tensor can be larger than the file. */
 const MOST_SHARED = 2 ** 26;
 const MOST_DIMS = 64;
 
 /**
- * A lazy tensor over strided elements.
- * @throws CheckpointFileError when an index lies outside what there is
+ * A tensor over strided elements.
+ * @throws CheckpointFileError when an element lies outside the flat array
  */
 export function storedTensor(layout: Strided): StoredTensor {
   const { path, what, dtype, dims } = layout;
@@ -50,7 +50,7 @@ function problemOf({ dims, strides, offset, available }: Strided): string | unde
     return `a tensor of dims [${dims}], strides [${strides}] and offset ${offset} cannot be`;
   }
   if (sizeOf(dims) === 0) return undefined;
-  // What is too large to be exact is still far larger than what there is.
+  // A sum that is too large to be exact is still larger than `available`.
   const end = offset + span(dims, strides);
   if (end > available) return `a tensor of dims [${dims}] ends at element ${end} of ${available}`;
   const most = Math.max(available, MOST_SHARED);

@@ -5,7 +5,7 @@ import { type PickleRules, readPickle } from './pickle.js';
 import type { Source } from './source.js';
 import { isKey, type StorageId, torchRules } from './torch.js';
 
-/** The number that torch.save pickles first, as bytes (little-endian) and in digits (pickle protocols 0 and 1). */
+/** The number that torch.save pickles first. Protocol 2 stores it as little-endian bytes, protocols 0 and 1 as digits. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const magicBytes = Buffer.from(MAGIC.toString(16).padStart(20, '0'), 'hex').reverse();
 const VERSION = 1001;
@@ -55,7 +55,7 @@ function checkStart(cursor: Cursor, rules: PickleRules): void {
 
 const bytesOf = ({ elements, dtype }: StorageId): number => elements * elementTypes[dtype]!.width;
 
-/** Finds where each storage's elements start, and that the file has them all. */
+/** Finds where the elements of each storage start, and checks that the file holds all of them. */
 function placeStorages(
   source: Source,
   cursor: Cursor,

@@ -6,7 +6,7 @@ import { inMemory, type Source } from './source.js';
 import { type StorageId, torchRules } from './torch.js';
 import { openZip, type ZipEntry } from './zip.js';
 
-/** Above any pickle without data; storages are files of their own. */
+/** Largest data.pkl that is read. It holds no tensor data: storages are files of their own. */
 const LARGEST_PICKLE = 2 ** 28;
 
 /**
@@ -42,7 +42,7 @@ export async function readTorchZip(source: Source): Promise<unknown> {
   return readPickle(cursorOver(inMemory(source.path, bytes), 'data.pkl'), rules);
 }
 
-/** The folder of data.pkl, with its slash. */
+/** The folder of data.pkl, with a slash at the end. */
 function prefixOf(entries: ReadonlyMap<string, ZipEntry>, fail: (problem: string) => CheckpointFileError): string {
   const prefixes = [...entries.keys()].flatMap((name) => /^((?:[^/]+\/)?)data\.pkl$/.exec(name)?.[1] ?? []);
   const [prefix] = prefixes;

@@ -3,7 +3,7 @@ import { CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
 import { type Constructor, Instance, type PickleRules, Reference } from './pickle.js';
 import { type StoredTensor, storedTensor } from './strided.js';
 
-/** What a persistent id says of a storage: a flat run of elements, shared by the tensors that view it. */
+/** A storage as a persistent id describes it: a flat array of elements, which several tensors may share. */
 export interface StorageId {
   /** Its key among the file's storages. */
   readonly key: string;
@@ -12,11 +12,11 @@ export interface StorageId {
   readonly elements: number;
 }
 
-/** A storage, or a part of one, as tensors refer to it. */
+/** A storage, or the part of one, that a tensor refers to. */
 class Storage {
   constructor(
     readonly id: StorageId,
-    /** Where the part starts and how much it has, in elements of the storage. */
+    /** Start and length of the part, in elements of the storage. */
     readonly start: number,
     readonly length: number,
   ) {}
@@ -45,9 +45,9 @@ const storageTypes: Readonly<Record<string, string>> = {
 };
 
 /**
- * What PyTorch's pickles may call, and what their persistent ids mean.
+ * The functions that pickles of PyTorch may call, and the meaning of their persistent ids.
  * @param path of the file, for errors
- * @param seen is told every storage that is named, before a tensor refers to it; throws where the file cannot have it
+ * @param seen is called with every storage before a tensor refers to it; throws when the file does not hold it
  */
 export function torchRules(path: string, seen: (id: StorageId) => void, read: ReadStorage): PickleRules {
   const fail = (problem: string) => new CheckpointFileError(path, problem);
@@ -65,7 +65,7 @@ export function torchRules(path: string, seen: (id: StorageId) => void, read: Re
 
 type Fail = (problem: string) => CheckpointFileError;
 
-/** ('storage', type, key, location, elements), and in old files the part of it that is meant: (key, offset, elements). */
+/** Reads ('storage', type, key, location, elements); old files add the part that is meant: (key, offset, elements). */
 function storageOf(type: unknown, rest: readonly unknown[], fail: Fail, seen: (id: StorageId) => void): Storage {
   const name = type instanceof Reference && /^torch(\.|$)/.test(type.module) ? type.name : '';
   const dtype = Object.hasOwn(storageTypes, name) ? storageTypes[name]! : undefined;
@@ -86,7 +86,7 @@ function storageOf(type: unknown, rest: readonly unknown[], fail: Fail, seen: (i
 export const isKey = (v: unknown): v is string | number => typeof v === 'string' || typeof v === 'number';
 const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
 
-/** torch._utils: how tensors and parameters are put together. */
+/** Constructors of tensors and parameters: torch._utils and older names. */
 function tensorConstructors(path: string, read: ReadStorage): Record<string, Constructor> {
   const fail = (problem: string) => new CheckpointFileError(path, `${problem}. ${COPY_AGAIN}`);
   const tensorOf = (args: readonly unknown[], dtype?: unknown): StoredTensor => {
@@ -142,7 +142,7 @@ function strided(
   });
 }
 
-/** Python's and NumPy's own: containers, and records that are kept as they are. */
+/** Constructors of Python and NumPy: containers, and objects that are kept as records of their arguments. */
 function plainConstructors(fail: Fail): Record<string, Constructor> {
   const items = (v: unknown): Iterable<unknown> => {
     if (v === undefined) return [];

@@ -7,12 +7,12 @@ import type { Source } from './source.js';
 export interface ZipEntry {
   /** Bytes when unpacked. */
   readonly size: number;
-  /** Bytes of the unpacked file. The first call checks the whole entry's CRC-32. */
+  /** Reads bytes of the unpacked file. The first call checks the CRC-32 of the whole entry. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
 /**
- * Reads a zip archive's directory (zip64 too); entries are by name.
+ * Reads the directory of a zip archive (zip64 too). @returns its entries by name
  * @throws CheckpointFileError when it is truncated or damaged
  */
 export async function openZip(source: Source): Promise<ReadonlyMap<string, ZipEntry>> {
@@ -31,7 +31,7 @@ export async function openZip(source: Source): Promise<ReadonlyMap<string, ZipEn
   return entries;
 }
 
-/** Lets yauzl read through the source, which checks every range. */
+/** Lets yauzl read from the source, which checks every range. */
 class SourceReader extends RandomAccessReader {
   constructor(private readonly source: Source) {
     super();
@@ -55,7 +55,7 @@ class SourceReader extends RandomAccessReader {
 
 const STORED = 0;
 const DEFLATED = 8;
-/** torch.save does not compress; an archive that was packed anew is unpacked in memory, up to this. */
+/** Largest compressed entry that is read, unpacked in memory. torch.save does not compress, but other zip programs do. */
 const MOST_INFLATED = 2 ** 30;
 
 function zipEntry(source: Source, zip: ZipFile, entry: Entry): ZipEntry {

@@ -1,38 +1,46 @@
 import { basename, join } from 'node:path';
 import { version } from '../files/package.js';
+import { type Listed, writeFolder, writeListed } from '../files/write.js';
 import { emit } from '../graph/emit.js';
 import type { Graph } from '../graph/graph.js';
 import { buildNetwork, type Network, type Specification } from '../networks/index.js';
-import { type Listed, writeFolder, writeListed } from './folder.js';
-import { countTrained, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
+import type { Preprocessing } from '../networks/preprocessing.js';
+import { countTrained, forwardGraph, graphParameters, inverseGraph } from './graphs.js';
 import { MANIFEST_FORMAT, type Manifest, type Measured } from './manifest.js';
 import { externalWeights, WEIGHTS_FILE, type WeightSource, weightsLayout, weightsPieces } from './weights.js';
 
-/** What a model is made of, apart from what can be derived. */
+/** What a model is made of, apart from what follows from it. */
 export interface ModelParts extends Specification {
   readonly description: string;
+  /** Of all graphs, those of variants too. */
   readonly weights: WeightSource;
   readonly labels: readonly string[];
-  readonly preprocessing: Manifest['preprocessing'];
+  readonly preprocessing: Preprocessing;
   readonly training: Manifest['training'];
-  /** Measures the model from its files, before it takes its place; what it throws, the model is refused with. */
+  /** Graphs beside Φ and Φ⁻¹, such as `forward-int8`: named after the graph whose inputs and outputs they have. */
+  readonly variants?: readonly Graph[];
+  /** Measures the files of the model before they replace an older model; when it throws, the older one stays. */
   readonly measure?: (folder: string) => Promise<Measured>;
   readonly progress?: (bytes: number, total: number) => void;
 }
 
-/** The graphs of a network as files, whose weights lie in the shared weights file. */
-export function graphFiles(network: Network): Readonly<Record<string, Uint8Array>> {
-  const placement = externalWeights(weightsLayout(networkParameters(network)).slots);
-  const files = (graphs: readonly Graph[]) =>
-    Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, placement)]));
+/** Φ, Φ⁻¹ where there is one, and the variants. */
+function graphsOf(network: Network, variants: readonly Graph[]): Graph[] {
   const inverse = inverseGraph(network);
-  return files(inverse ? [forwardGraph(network), inverse] : [forwardGraph(network)]);
+  return [forwardGraph(network), ...(inverse ? [inverse] : []), ...variants];
+}
+
+/** The graphs of a network as the bytes of .onnx files, by name of the file; they refer to one file of weights. */
+export function graphFiles(network: Network, variants: readonly Graph[] = []): Readonly<Record<string, Uint8Array>> {
+  const graphs = graphsOf(network, variants);
+  const placement = externalWeights(weightsLayout(graphParameters(graphs)).slots);
+  return Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, placement)]));
 }
 
 /**
- * Writes a model folder: Φ, Φ⁻¹ if there is one, their shared weights and the manifest. The folder's name is the model's.
- * The same parts give the same bytes; an existing folder is replaced as a whole, and nothing is left of a failure.
- * @throws RangeError when there are not as many labels as classes; ConfigError
+ * Writes a model folder: Φ, Φ⁻¹ where there is one, variants, their weights and the manifest. The folder's name is that of
+ * the model. The same parts give the same bytes. An existing folder is replaced as a whole; after an error it stays.
+ * @throws RangeError when the number of labels is not that of the classes; ConfigError
  */
 export async function createModel(folder: string, parts: ModelParts): Promise<Manifest> {
   const network = buildNetwork(parts);
@@ -62,12 +70,14 @@ export async function createModel(folder: string, parts: ModelParts): Promise<Ma
   });
 }
 
-async function writeFiles(folder: string, network: Network, { weights, progress }: ModelParts) {
+async function writeFiles(folder: string, network: Network, parts: ModelParts): Promise<Manifest['files']> {
+  const { variants = [], weights, progress } = parts;
+  const parameters = graphParameters(graphsOf(network, variants));
   const contents = {
-    ...Object.fromEntries(Object.entries(graphFiles(network)).map(([name, bytes]) => [name, [bytes]])),
-    [WEIGHTS_FILE]: weightsPieces(networkParameters(network), weights, progress),
+    ...Object.fromEntries(Object.entries(graphFiles(network, variants)).map(([name, bytes]) => [name, [bytes]])),
+    [WEIGHTS_FILE]: weightsPieces(parameters, weights, progress),
   };
   const files: Record<string, Listed> = {};
-  for (const [name, pieces] of Object.entries(contents)) files[name] = await writeListed(join(folder, name), pieces);
+  for (const [name, chunks] of Object.entries(contents)) files[name] = await writeListed(join(folder, name), chunks);
   return files as Manifest['files'];
 }

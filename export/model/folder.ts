@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
+import type { Listed } from '../files/write.js';
 import { MANIFEST_FORMAT, Manifest } from './manifest.js';
 
 /** A model folder that cannot be used; the message names the file, what was expected and what to do. */
@@ -10,7 +11,7 @@ export class ModelError extends Error {
   override readonly name = 'ModelError';
   constructor(
     message: string,
-    /** Whether there is no model, or one that cannot be used. */
+    /** 'models-missing': there is no model; 'model-damaged': there is one, but it cannot be used. */
     readonly problem: 'models-missing' | 'model-damaged' = 'model-damaged',
     options?: ErrorOptions,
   ) {
@@ -30,7 +31,7 @@ export async function readModelFolder(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-/** Reads a model folder's manifest alone. @throws ModelError */
+/** Reads a model folder's manifest without looking at the other files. @throws ModelError */
 export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, 'manifest.json');
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -63,7 +64,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-async function checkFile(folder: string, name: string, expected: { bytes: number; sha256: string }): Promise<void> {
+async function checkFile(folder: string, name: string, expected: Listed): Promise<void> {
   const path = join(folder, name);
   const size = await stat(path).then(
     (s) => s.size,
@@ -83,48 +84,5 @@ async function checkFile(folder: string, name: string, expected: { bytes: number
     throw new ModelError(
       `${path} has SHA-256 ${found}, manifest.json says ${expected.sha256}: it was changed. Export the model again`,
     );
-  }
-}
-
-/** A file's size and hash, as the manifest lists them. */
-export type Listed = Manifest['files']['weights.bin'];
-
-/** Writes a file from its pieces, of any size together, and gives what the manifest says of it. */
-export async function writeListed(path: string, pieces: Pieces): Promise<Listed> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  async function* counted() {
-    for await (const piece of pieces) {
-      hash.update(piece);
-      bytes += piece.length;
-      yield piece;
-    }
-  }
-  await writeFile(path, counted(), { flush: true });
-  return { bytes, sha256: hash.digest('hex') };
-}
-type Pieces = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-
-/**
- * Fills a folder beside its place, then moves it there; an older one is replaced. When `fill` fails, nothing is left.
- * @returns what `fill` gives
- */
-export async function writeFolder<T>(folder: string, fill: (fresh: string) => Promise<T>): Promise<T> {
-  const mark = randomBytes(6).toString('hex');
-  const fresh = `${folder}.${mark}.tmp`;
-  const old = `${folder}.${mark}.old`;
-  await mkdir(fresh, { recursive: true });
-  try {
-    const filled = await fill(fresh);
-    const replaced = await rename(folder, old).then(
-      () => true,
-      () => false,
-    );
-    await rename(fresh, folder);
-    if (replaced) await rm(old, { recursive: true });
-    return filled;
-  } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    throw error;
   }
 }

@@ -18,7 +18,7 @@ export function forwardGraph(network: Network): Graph {
   return { name: 'forward', inputs: [pixels], outputs: { features, logits, image: crop(x, network.input) } };
 }
 
-/** Φ⁻¹: features → pixels, image; undefined where there is none. */
+/** Φ⁻¹: features → pixels, image; undefined where the network cannot be inverted. */
 export function inverseGraph(network: Network): Graph | undefined {
   if (!isInvertible(network)) return undefined;
   const features = input('features', 'float32', ['N', ...network.features]);
@@ -45,15 +45,20 @@ export function magnitudeGraph(network: Network): Graph {
 }
 
 /** The parameters of a network, in the order of first use. */
-export const networkParameters = (network: Network): Parameter[] =>
-  parametersOf(Object.values(forwardGraph(network).outputs));
+export const networkParameters = (network: Network): Parameter[] => graphParameters([forwardGraph(network)]);
 
-/** How many numbers training moved; running statistics are not counted. */
+/** The parameters of several graphs, each name once, in the order of first use. */
+export function graphParameters(graphs: readonly Graph[]): Parameter[] {
+  const all = graphs.flatMap(({ outputs }) => parametersOf(Object.values(outputs)));
+  return [...new Map(all.map((p) => [p.source.name, p])).values()];
+}
+
+/** How many numbers training changes by gradients; running statistics are not counted. */
 export const countTrained = (network: Network): number =>
   networkParameters(network)
     .filter((p) => p.source.role.kind === 'trained')
     .reduce((sum, p) => sum + p.type.shape.reduce<number>((a, d) => a * Number(d), 1), 0);
 
-/** A graph with its weights inside, for use in memory. */
+/** A graph with its weights inside, as ONNX bytes that need no other file. */
 export const emitInline = (graph: Graph, weights: NamedTensors): Uint8Array =>
   emit(graph, (p): Placement => ({ kind: 'inline', tensor: weights.get(p.source.name)! }));

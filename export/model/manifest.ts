@@ -1,14 +1,15 @@
 import { type Static, Type } from 'typebox';
+import { Preprocessing } from '../networks/preprocessing.js';
 
-/** The version of the model-folder layout that this code writes and reads. */
+/** The version of the layout of model folders that this code writes and reads. */
 export const MANIFEST_FORMAT = 1;
 
-/** What a model may be called: it is a folder's name and part of a URL. */
+/** Names that a model may have: a name is that of a folder and part of URLs. */
 export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const File = Type.Object({ bytes: Type.Integer({ minimum: 0 }), sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) });
 
-/** How far Φ⁻¹(Φ(x)) is from x over a set of images; counts are whole images. */
+/** How far Φ⁻¹(Φ(x)) is from x over a set of images. Counts are of images. */
 export const Inversion = Type.Object({
   exactFloat: Type.Integer({ description: 'images recovered in every float32 bit of the network input' }),
   exactPixels: Type.Integer({ description: 'images recovered in every 8-bit pixel' }),
@@ -21,7 +22,11 @@ export const Inversion = Type.Object({
  *
  * forward.onnx   pixels uint8 [N, H, W, C] → features float32 [N, C', H', W'], logits float32 [N, K], image
  * inverse.onnx   features → pixels uint8 [N, H, W, C], image; absent where the network is not invertible
+ * weights.bin    the weights of all graphs
  * `image` is the network's own input, float32 [N, C, H, W]: (pixels / 255 − mean) / std, rounded to the grid.
+ *
+ * A folder may hold variants of the two graphs, such as one of 8-bit weights. A variant of forward.onnx is called
+ * forward-<variant>.onnx and has the same inputs and outputs.
  */
 export const Manifest = Type.Object({
   format: Type.Literal(MANIFEST_FORMAT),
@@ -29,7 +34,7 @@ export const Manifest = Type.Object({
   description: Type.String(),
   exporter: Type.Object({ name: Type.Literal('irevnet'), version: Type.String() }),
   architecture: Type.Object({
-    name: Type.String({ description: 'a key of export/architectures' }),
+    name: Type.String({ description: 'a key of the table of architectures' }),
     config: Type.Record(Type.String(), Type.Unknown()),
     parameters: Type.Integer({ description: 'trained numbers; running statistics are not counted' }),
   }),
@@ -43,26 +48,16 @@ export const Manifest = Type.Object({
     mean: Type.Array(Type.Number(), { minItems: 1, maxItems: 3, description: 'per channel, of pixels in [0, 1]' }),
     std: Type.Array(Type.Number({ exclusiveMinimum: 0 }), { minItems: 1, maxItems: 3 }),
   }),
-  preprocessing: Type.Object({
-    fit: Type.Union([Type.Literal('contain'), Type.Literal('cover')], {
-      description: 'contain: letterbox the whole image; cover: resize the short side, crop the centre',
-    }),
-    shortSide: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        description:
-          "cover: what the short side is scaled to, in pixels, before the centre is cropped to the input; default: the input's own size, so that as much as possible is seen",
-      }),
-    ),
-    polarity: Type.Union([Type.Literal('light-on-dark'), Type.Literal('any')], {
-      description: 'light-on-dark: a subject on a light ground is inverted first',
-    }),
-  }),
+  preprocessing: Preprocessing,
   labels: Type.Array(Type.String(), { minItems: 1 }),
   features: Type.Object({ shape: Type.Array(Type.Integer({ minimum: 1 }), { minItems: 3, maxItems: 3 }) }),
   files: Type.Object(
     { 'forward.onnx': File, 'inverse.onnx': Type.Optional(File), 'weights.bin': File },
-    { description: 'a network that is not invertible has no inverse.onnx' },
+    {
+      additionalProperties: File,
+      description:
+        'a network that is not invertible has no inverse.onnx; other .onnx files are variants of the two graphs',
+    },
   ),
   training: Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
   measured: Type.Union([
@@ -79,5 +74,9 @@ export type Manifest = Static<typeof Manifest>;
 export type Measured = Manifest['measured'];
 export type Inversion = Static<typeof Inversion>;
 
-/** Whether a model has a Φ⁻¹. */
+/** Whether a model has Φ⁻¹. */
 export const isInvertible = ({ files }: Pick<Manifest, 'files'>): boolean => files['inverse.onnx'] !== undefined;
+
+/** The graphs of a model that stand beside `forward` and `inverse`, by the names of their files without ".onnx". */
+export const variantsOf = ({ files }: Pick<Manifest, 'files'>): string[] =>
+  Object.keys(files).flatMap((file) => /^((?:forward|inverse)-.+)\.onnx$/.exec(file)?.[1] ?? []);

@@ -1,16 +1,14 @@
-import type { Images } from '../data/datasets.js';
-import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
-import type { Session } from '../runtime/session.js';
-import { countCorrect } from '../train/accuracy.js';
-import type { Inversion } from './manifest.js';
+import { type Images, pixelsOf } from '../data/images.js';
+import { rows } from '../graph/rows.js';
+import { bytesOf, type NamedTensors, type Tensor } from '../graph/tensor.js';
+import type { Network } from '../networks/network.js';
+import { openSession } from '../runtime/session.js';
+import { runInSlices, slices } from '../runtime/slices.js';
+import { emitInline, forwardGraph } from './graphs.js';
+import type { Inversion, Measured } from './manifest.js';
+import { closeGraphs, type Graphs, openGraphs } from './open.js';
 
-/** The graphs of a model, loaded; a network that is not invertible has the first alone. */
-export interface Graphs {
-  readonly forward: Session;
-  readonly inverse: Session | undefined;
-}
-
-/** Images at a time; different in the two directions, since an inverse that needs equal batches is no inverse. */
+/** Images in a run of Φ and of Φ⁻¹. They should differ: an inverse that needs the same batches as Φ is no inverse. */
 export interface Batches {
   readonly encode: number;
   readonly decode: number;
@@ -24,76 +22,84 @@ export interface Measurement {
   readonly inversion: Inversion | null;
 }
 
-/** Encodes and decodes every image, and compares what comes back with the network's input and with the pixels. */
+/**
+ * Encodes and decodes every image, and compares the result with the network's input and with the pixels.
+ * @param progress is called with the number of images that are done
+ */
 export async function measure(
   { forward, inverse }: Graphs,
   images: Images,
   batches: Batches,
   progress: (done: number) => void = () => {},
 ): Promise<Measurement> {
-  const { height, width, channels } = images;
-  const size = height * width * channels;
+  const pixels = pixelsOf(images);
   let [correct, exactFloat, exactPixels, sum, max] = [0, 0, 0, 0, 0];
-  for (let at = 0; at < images.count; at += batches.encode) {
-    const count = Math.min(batches.encode, images.count - at);
-    const pixels = images.pixels.subarray(at * size, (at + count) * size);
-    const encoded = await forward.run({ pixels: tensor('uint8', [count, height, width, channels], pixels) });
-    correct += countCorrect(encoded.logits!, images.labels.subarray(at, at + count));
-    const decoded = inverse && (await inBatches(inverse, encoded.features!, batches.decode));
-    for (let n = 0; decoded && n < count; n++) {
-      const error = relativeError(rowOf(encoded.image!, n), rowOf(decoded.image!, n));
-      if (sameBits(rowOf(encoded.image!, n), rowOf(decoded.image!, n))) exactFloat++;
-      if (Buffer.compare(pixels.subarray(n * size, (n + 1) * size), rowOf(decoded.pixels!, n)) === 0) exactPixels++;
+  for await (const { from, to, outputs } of slices(forward, { pixels }, batches.encode)) {
+    correct += countCorrect(outputs.logits!, images.labels.subarray(from, to));
+    const decoded = inverse && (await runInSlices(inverse, { features: outputs.features! }, batches.decode));
+    for (let n = 0; decoded && n < to - from; n++) {
+      const [image, back] = [rows(outputs.image!, n, n + 1), rows(decoded.image!, n, n + 1)];
+      const error = relativeError(image.data as Float32Array, back.data as Float32Array);
+      if (sameBits(image, back)) exactFloat++;
+      if (sameBits(rows(pixels, from + n, from + n + 1), rows(decoded.pixels!, n, n + 1))) exactPixels++;
       sum += error;
       max = Math.max(max, error);
     }
-    progress(at + count);
+    progress(to);
   }
   const inversion = { exactFloat, exactPixels, relativeErrorMean: sum / images.count, relativeErrorMax: max };
   return { images: images.count, correct, inversion: inverse ? inversion : null };
 }
 
-/** Runs Φ⁻¹ on a few features at a time and joins the results. */
-async function inBatches(inverse: Session, features: Tensor, batch: number): Promise<Record<string, Tensor>> {
-  const [count, ...rest] = features.dims as [number, ...number[]];
-  const size = sizeOf(rest);
-  const parts: Record<string, Tensor>[] = [];
-  for (let at = 0; at < count; at += batch) {
-    const n = Math.min(batch, count - at);
-    const piece = (features.data as Float32Array).subarray(at * size, (at + n) * size);
-    parts.push(await inverse.run({ features: tensor('float32', [n, ...rest], piece) }));
+export interface MeasureOptions {
+  /** What the images are, in words. */
+  readonly data: string;
+  /** Whether their labels mean anything. */
+  readonly labelled: boolean;
+  readonly batches: Batches;
+  readonly threads: number;
+}
+
+/** Measures the graphs of a model folder. @returns what its manifest says of it */
+export async function measureFolder(folder: string, images: Images, options: MeasureOptions): Promise<Measured> {
+  const graphs = await openGraphs(folder, options.threads);
+  try {
+    const { correct, inversion } = await measure(graphs, images, options.batches);
+    const accuracy = options.labelled ? correct / images.count : null;
+    return { data: options.data, images: images.count, accuracy, inversion };
+  } finally {
+    await closeGraphs(graphs);
   }
-  return Object.fromEntries(inverse.outputNames.map((name) => [name, joined(parts.map((p) => p[name]!))]));
 }
 
-function joined(parts: readonly Tensor[]): Tensor {
-  const [first] = parts as [Tensor];
-  const rest = first.dims.slice(1);
-  const count = parts.reduce((sum, p) => sum + p.dims[0]!, 0);
-  const out = tensor(
-    first.type,
-    [count, ...rest],
-    first.type === 'uint8' ? new Uint8Array(count * sizeOf(rest)) : new Float32Array(count * sizeOf(rest)),
-  );
-  let at = 0;
-  for (const p of parts) {
-    (out.data as Float32Array).set(p.data as Float32Array, at);
-    at += p.data.length;
+const ACCURACY_BATCH = 250;
+
+/** The share of images whose label has the highest score, by running statistics. There must be an image. */
+export async function accuracyOf(
+  network: Network,
+  weights: NamedTensors,
+  images: Images,
+  threads: number,
+): Promise<number> {
+  const session = await openSession(emitInline(forwardGraph(network), weights), { threads });
+  try {
+    const { logits } = await runInSlices(session, { pixels: pixelsOf(images) }, ACCURACY_BATCH, ['logits']);
+    return countCorrect(logits!, images.labels) / images.count;
+  } finally {
+    await session.release();
   }
-  return out;
 }
 
-function rowOf<T extends Tensor>({ data, dims }: T, n: number): T['data'] & Uint8Array & Float32Array {
-  const size = sizeOf(dims.slice(1));
-  return (data as Float32Array).subarray(n * size, (n + 1) * size) as T['data'] & Uint8Array & Float32Array;
+/** How many rows of the logits [N, classes] are largest at the label. */
+function countCorrect({ data, dims }: Tensor, labels: Uint16Array): number {
+  const classes = dims[1]!;
+  return labels.reduce((correct, label, n) => {
+    const row = (data as Float32Array).subarray(n * classes, (n + 1) * classes);
+    return correct + Number(row.indexOf(Math.max(...row)) === label);
+  }, 0);
 }
 
-const bits = (x: Float32Array): Int32Array => new Int32Array(x.buffer, x.byteOffset, x.length);
-
-function sameBits(a: Float32Array, b: Float32Array): boolean {
-  const [x, y] = [bits(a), bits(b)];
-  return x.every((v, i) => v === y[i]);
-}
+const sameBits = (a: Tensor, b: Tensor): boolean => Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
 
 /** ‖a − b‖₂ / ‖a‖₂. */
 export function relativeError(a: Float32Array, b: Float32Array): number {

@@ -2,19 +2,25 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NamedTensors } from '../graph/tensor.js';
 import { buildNetwork, type Network, type Specification, withGrid } from '../networks/index.js';
-import { openSession } from '../runtime/session.js';
+import { openSession, type Session } from '../runtime/session.js';
 import { readModelFolder } from './folder.js';
 import { emitInline, forwardGraph, inverseGraph, networkParameters } from './graphs.js';
 import type { Manifest } from './manifest.js';
-import type { Graphs } from './measure.js';
 import { readWeights, WEIGHTS_FILE } from './weights.js';
 
-/** A model folder read back: its manifest, the network that its configuration describes, and its weights. */
+/** A model folder that was read: its manifest, the network of its configuration, and the network's weights. */
 export interface Model {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly network: Network;
   readonly weights: NamedTensors;
+}
+
+/** Φ and Φ⁻¹ of a model, loaded. */
+export interface Graphs {
+  readonly forward: Session;
+  /** undefined where the network cannot be inverted. */
+  readonly inverse: Session | undefined;
 }
 
 /** Reads and checks a model folder. @throws ModelError, ConfigError */
@@ -25,7 +31,7 @@ export async function openModel(folder: string): Promise<Model> {
   return { folder, manifest, network, weights };
 }
 
-/** What a manifest says of its network. */
+/** The network that a manifest describes. */
 export const specificationOf = ({ architecture: { name, config } }: Manifest): Specification => ({
   architecture: name,
   config,
@@ -35,16 +41,20 @@ export const specificationOf = ({ architecture: { name, config } }: Manifest): S
 export const onGrid = ({ manifest }: Model, grid: number | null): Network =>
   buildNetwork(withGrid(specificationOf(manifest), grid));
 
-/** Loads the graphs as they lie in a folder. */
+/** Loads a graph of a model folder. @param name of its file, without ".onnx" */
+export const openGraph = (folder: string, name: string, threads: number): Promise<Session> =>
+  openSession(join(folder, `${name}.onnx`), { threads });
+
+/** Loads Φ and Φ⁻¹ from the files of a model folder. */
 export async function openGraphs(folder: string, threads: number): Promise<Graphs> {
-  const inverse = join(folder, 'inverse.onnx');
+  const invertible = existsSync(join(folder, 'inverse.onnx'));
   return {
-    forward: await openSession(join(folder, 'forward.onnx'), { threads }),
-    inverse: existsSync(inverse) ? await openSession(inverse, { threads }) : undefined,
+    forward: await openGraph(folder, 'forward', threads),
+    inverse: invertible ? await openGraph(folder, 'inverse', threads) : undefined,
   };
 }
 
-/** Builds the graphs of a network afresh, in memory. */
+/** Builds and loads the graphs of a network in memory, without files. */
 export async function buildGraphs(network: Network, weights: NamedTensors, threads: number): Promise<Graphs> {
   const inverse = inverseGraph(network);
   return {

@@ -6,7 +6,7 @@ import { openSession } from '../runtime/session.js';
 import { emitInline } from './graphs.js';
 import { relativeError } from './measure.js';
 
-/** What another implementation of a network computed, from inputs that are already normalised. */
+/** Results of another implementation of a network, computed from inputs that are normalised already. */
 export interface Reference {
   /** float32 [N, C, H, W], of any size that the network can take. */
   readonly input: Tensor<'float32'>;
@@ -14,7 +14,7 @@ export interface Reference {
   readonly features?: Tensor<'float32'> | undefined;
 }
 
-/** Relative errors ‖ours − theirs‖₂ / ‖theirs‖₂; null where there is nothing to compare. */
+/** Relative errors ‖ours − theirs‖₂ / ‖theirs‖₂; null where the reference holds nothing to compare with. */
 export interface Agreement {
   readonly logits: number;
   readonly features: number | null;
@@ -23,7 +23,7 @@ export interface Agreement {
 }
 
 /**
- * Runs a network on another implementation's inputs, at their size, and says how far it is from that one's results.
+ * Runs a network on the inputs of another implementation, at their size, and compares the results.
  * @throws ConfigError when the network cannot take inputs of that size
  */
 export async function compareWithReference(

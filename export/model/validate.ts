@@ -1,16 +1,16 @@
-import type { Images } from '../data/datasets.js';
+import { type Images, pixelsOf } from '../data/images.js';
 import { noiseImages } from '../data/noise.js';
-import { sha256 } from '../files/write.js';
+import { type Listed, sha256 } from '../files/write.js';
 import type { NamedTensors } from '../graph/tensor.js';
-import { tensor } from '../graph/tensor.js';
 import { exactBelow } from '../networks/layers/coupling.js';
 import type { Network } from '../networks/network.js';
 import { openSession } from '../runtime/session.js';
+import { runInSlices } from '../runtime/slices.js';
 import { graphFiles } from './create.js';
 import { emitInline, magnitudeGraph } from './graphs.js';
-import type { Inversion } from './manifest.js';
-import { type Graphs, measure } from './measure.js';
-import { closeGraphs, type Model, openGraphs } from './open.js';
+import { type Inversion, variantsOf } from './manifest.js';
+import { type Batches, measure, relativeError } from './measure.js';
+import { closeGraphs, type Graphs, type Model, openGraph, openGraphs } from './open.js';
 
 /** The outcome of one check: 'warning' leaves a model usable. */
 export interface Check {
@@ -19,17 +19,21 @@ export interface Check {
   readonly detail: string;
 }
 
-/** Streams above this share of the limit of exact sums are refused, above the lower share warned about. */
+/** Shares of the limit of exact sums: streams above the higher are refused, those above the lower warned about. */
 const REFUSED = 1 / 2;
 const WARNED = 1 / 8;
 
-/** Without a grid the round trip is only as good as float32: the paper reports 3e-6 to 5e-6. */
+/** Largest relative error (L2) of a round trip without a grid. The paper reports 3e-6 to 5e-6 with float32. */
 const FLOAT_TOLERANCE = 1e-4;
+
+/** A variant whose results are further (L2, relative) from those of its graph is warned about. */
+const VARIANT_TOLERANCE = 0.1;
 
 /**
  * Checks an opened model: the graphs are what the builder makes of the manifest's configuration; the round trip holds on
  * images and on noise, one by one and at different batch sizes for the two directions; streams keep away from the limit
- * of exact sums. (Opening it has checked the manifest's format and hashes.)
+ * of exact sums; variants have the results of their graph, roughly. (Opening it has checked the manifest's format and
+ * hashes.)
  */
 export async function validate(model: Model, images: Images, threads: number): Promise<Check[]> {
   const noise = noiseImages(Math.min(images.count, 200), model.network.input, 1);
@@ -39,6 +43,8 @@ export async function validate(model: Model, images: Images, threads: number): P
     sameAsBuilt(model),
   ];
   try {
+    for (const name of variantsOf(model.manifest))
+      described.push(await checkVariant(model.folder, name, graphs, images, threads));
     if (!graphs.inverse) return [...described, { check: 'round trip', outcome: 'ok', detail: 'there is no inverse' }];
     return [
       ...described,
@@ -56,7 +62,7 @@ export async function validate(model: Model, images: Images, threads: number): P
 
 function sameAsBuilt({ network, manifest }: Model): Check {
   const different = Object.entries(graphFiles(network)).flatMap(([name, bytes]) =>
-    sha256(bytes) === manifest.files[name as 'forward.onnx']?.sha256 ? [] : [name],
+    sha256(bytes) === (manifest.files as Record<string, Listed>)[name]?.sha256 ? [] : [name],
   );
   const check = 'configuration';
   if (different.length === 0)
@@ -68,12 +74,44 @@ function sameAsBuilt({ network, manifest }: Model): Check {
   };
 }
 
+/** Compares the first output of a variant (the features, or the pixels) with that of the graph after which it is named. */
+async function checkVariant(
+  folder: string,
+  name: string,
+  { forward, inverse }: Graphs,
+  images: Images,
+  threads: number,
+): Promise<Check> {
+  const check = `variant ${name}`;
+  const original = name.startsWith('forward-') ? forward : inverse;
+  if (!original) return { check, outcome: 'failed', detail: 'there is no inverse of which it could be a variant' };
+  const variant = await openGraph(folder, name, threads);
+  try {
+    const wanted = `${original.inputNames} → ${original.outputNames}`;
+    const found = `${variant.inputNames} → ${variant.outputNames}`;
+    if (wanted !== found) return { check, outcome: 'failed', detail: `it computes ${found}, expected ${wanted}` };
+    const pixels = { pixels: pixelsOf(images) };
+    const feeds = original === forward ? pixels : await runInSlices(forward, pixels, BATCH, ['features']);
+    const [output] = original.outputNames as [string];
+    const theirs = (await runInSlices(original, feeds, BATCH, [output]))[output]!;
+    const its = (await runInSlices(variant, feeds, BATCH, [output]))[output]!;
+    const error = relativeError(
+      Float32Array.from(theirs.data as Float32Array),
+      Float32Array.from(its.data as Float32Array),
+    );
+    const outcome = error <= VARIANT_TOLERANCE ? 'ok' : 'warning';
+    return { check, outcome, detail: `${output} differ by a relative error of ${error.toExponential(1)}` };
+  } finally {
+    await variant.release();
+  }
+}
+
 async function roundTrip(
   { manifest }: Model,
   graphs: Graphs,
   kind: string,
   images: Images,
-  batches: { encode: number; decode: number },
+  batches: Batches,
 ): Promise<Check> {
   const { inversion } = await measure(graphs, images, batches);
   return {
@@ -82,7 +120,7 @@ async function roundTrip(
   };
 }
 
-/** Whether a round trip is as good as it should be: to the last bit on a grid, within float32 without. */
+/** Judges a round trip: exact to the last bit on a grid, within the precision of float32 without one. */
 export function judge(inversion: Inversion, images: number, exact: boolean): Pick<Check, 'outcome' | 'detail'> {
   const { exactFloat, exactPixels, relativeErrorMean, relativeErrorMax } = inversion;
   const good = exactPixels === images && (exact ? exactFloat === images : relativeErrorMax < FLOAT_TOLERANCE);
@@ -93,7 +131,7 @@ export function judge(inversion: Inversion, images: number, exact: boolean): Pic
   };
 }
 
-/** How far the streams stay below the magnitude at which sums of grid points stop being exact. */
+/** Compares the largest magnitude in the streams with the one above which sums of grid points are not exact. */
 export async function checkHeadroom(
   network: Network,
   weights: NamedTensors,
@@ -112,7 +150,7 @@ export async function checkHeadroom(
 
 const BATCH = 100;
 
-/** The largest magnitude in any stream of any image, by the graph of magnitudes. */
+/** The largest magnitude in any stream of any image; infinity where one is not a number. */
 async function largestMagnitude(
   network: Network,
   weights: NamedTensors,
@@ -120,20 +158,13 @@ async function largestMagnitude(
   threads: number,
 ): Promise<number> {
   const session = await openSession(emitInline(magnitudeGraph(network), weights), { threads });
-  const { height, width, channels } = images;
-  const size = height * width * channels;
-  let peak = 0;
-  for (let at = 0; at < images.count; at += BATCH) {
-    const count = Math.min(BATCH, images.count - at);
-    const pixels = tensor(
-      'uint8',
-      [count, height, width, channels],
-      images.pixels.subarray(at * size, (at + count) * size),
+  try {
+    const { magnitudes } = await runInSlices(session, { pixels: pixelsOf(images) }, BATCH);
+    return (magnitudes!.data as Float32Array).reduce(
+      (peak, m) => (Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m)),
+      0,
     );
-    const { magnitudes } = await session.run({ pixels });
-    for (const m of magnitudes!.data as Float32Array)
-      peak = Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m);
+  } finally {
+    await session.release();
   }
-  await session.release();
-  return peak;
 }

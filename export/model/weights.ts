@@ -4,10 +4,10 @@ import type { Parameter } from '../graph/graph.js';
 import { staticShape } from '../graph/shape.js';
 import { bytesOf, bytesPerElement, fromBytes, type NamedTensors, sizeOf, type Tensor } from '../graph/tensor.js';
 
-/** The file in which both graphs of a model find their weights. */
+/** The file with the weights of all graphs of a model. */
 export const WEIGHTS_FILE = 'weights.bin';
 
-/** Tensors start at multiples of this many bytes, so that they can be mapped into memory. */
+/** Every tensor starts at a multiple of this number of bytes, so that the file can be mapped into memory. */
 const ALIGNMENT = 64;
 
 interface Slot {
@@ -33,14 +33,14 @@ export const externalWeights =
   (slots: ReadonlyMap<string, Slot>) =>
   (p: Parameter): Placement => ({ kind: 'external', location: WEIGHTS_FILE, ...slots.get(p.source.name)! });
 
-/** Where a parameter's values come from, one at a time, so that no more than one need be in memory. */
+/** Gives the values of parameters one at a time, so that a large network need not fit into memory. */
 export interface WeightSource {
   get(name: string): Tensor | undefined | Promise<Tensor>;
 }
 
 /**
  * The content of the weights file, parameter by parameter.
- * @param progress told the bytes so far, and those of the whole file
+ * @param progress is called with the bytes so far and the bytes of the whole file
  */
 export async function* weightsPieces(
   parameters: readonly Parameter[],
@@ -57,13 +57,17 @@ export async function* weightsPieces(
   }
 }
 
-/** Takes a weights file apart again; throws RangeError when its size is not that of the parameters. */
+/**
+ * Reads the given parameters from a weights file. They must be the first that were written; the parameters of variants
+ * follow those of the network.
+ * @throws RangeError when the file is too short for them
+ */
 export async function readWeights(parameters: readonly Parameter[], path: string): Promise<NamedTensors> {
   const { slots, bytes } = weightsLayout(parameters);
   const file = await open(path);
   try {
     const { size } = await file.stat();
-    if (size !== bytes) throw new RangeError(`${path} has ${size} bytes, the network needs ${bytes}`);
+    if (size < bytes) throw new RangeError(`${path} has ${size} bytes, the network needs ${bytes}`);
     const weights = new Map<string, Tensor>();
     for (const p of parameters) {
       const { offset, length } = slots.get(p.source.name)!;

@@ -1,20 +1,15 @@
 import type { ArchitectureName } from './index.js';
 import type { InputConfig } from './input.js';
 import type { IRevNetConfig } from './irevnet.js';
+import type { Preprocessing } from './preprocessing.js';
 import type { ResNetConfig } from './resnet.js';
 import type { RevNetConfig } from './revnet.js';
-
-/** How a picture of any size is fitted to the network's input; the manifest's schema describes the fields. */
-export interface Preprocessing {
-  readonly fit: 'contain' | 'cover';
-  readonly shortSide?: number;
-  readonly polarity: 'light-on-dark' | 'any';
-}
 
 interface Named<A extends ArchitectureName, C> {
   readonly architecture: A;
   readonly config: C;
   readonly description: string;
+  /** Of a model with random weights; a trained model has that of its data set. */
   readonly preprocessing: Preprocessing;
 }
 export type Configuration =

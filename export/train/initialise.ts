@@ -4,7 +4,7 @@ import { staticShape } from '../graph/shape.js';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import type { WeightSource } from '../model/weights.js';
 
-/** A parameter's first value: 'fan-in' draws uniformly within ±1/√(inputs of one output), PyTorch's default. */
+/** The first value of a parameter: 'fan-in' draws uniformly within ±1/√(inputs of one output), PyTorch's default. */
 function initialValue(p: Parameter, random: Random): Tensor<'float32'> {
   const dims = staticShape(p.type.shape);
   const bound = 1 / Math.sqrt(sizeOf(dims.slice(1)));
@@ -14,7 +14,7 @@ function initialValue(p: Parameter, random: Random): Tensor<'float32'> {
   return tensor('float32', dims, data);
 }
 
-/** First values that are drawn when they are asked for, each by a generator of its own: a large network need not fit in memory. */
+/** First values, each drawn on demand by a generator of its own, so that a large network need not fit into memory. */
 export function initialSource(parameters: readonly Parameter[], seed: number): WeightSource {
   const numbered = new Map(parameters.map((p, i) => [p.source.name, { p, i }]));
   return {

@@ -1,47 +1,36 @@
-import { join } from 'node:path';
-import { type Augmentation, augment } from '../data/augment.js';
-import { type Images, pixelsOf, select } from '../data/datasets.js';
-import { permutation, seeded } from '../data/random.js';
+import { isDeepStrictEqual } from 'node:util';
+import { augment } from '../data/augment.js';
+import type { Images } from '../data/images.js';
+import { seeded } from '../data/random.js';
 import { emit } from '../graph/emit.js';
 import { type NamedTensors, type Tensor, tensor, zeros } from '../graph/tensor.js';
 import { networkParameters } from '../model/graphs.js';
-import { buildNetwork, type Network, type Specification, withGrid } from '../networks/index.js';
+import { accuracyOf } from '../model/measure.js';
+import { buildNetwork, type Network, withGrid } from '../networks/index.js';
 import { openSession } from '../runtime/session.js';
-import { accuracyOf } from './accuracy.js';
-import { type Checkpoint, CheckpointError, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+import { batches, draws, feedsOf, partition } from './batches.js';
 import { initialise } from './initialise.js';
-import type { Metrics } from './metrics.js';
+import type { TrainingLog } from './log.js';
 import { packed, unpacked } from './packing.js';
-import { learningRateAt, type Schedule } from './schedule.js';
-import { type StepOptions, type TrainingStep, trainingStep } from './step.js';
-
-/** Everything that decides the result of a run. It is stored with every checkpoint. */
-export interface Recipe extends Omit<StepOptions, 'lowering'>, Specification {
-  readonly dataset: string;
-  /** Images set aside from the training set to validate on. */
-  readonly validation: number;
-  readonly epochs: number;
-  /** Ends the run early, on the same schedule; 0: after the last epoch. */
-  readonly steps: number;
-  readonly schedule: Schedule;
-  readonly augmentation: Augmentation;
-  readonly seed: number;
-  /** SHA-256 of the checkpoint whose weights the run starts from; null: random weights. */
-  readonly from: string | null;
-}
+import type { Recipe } from './recipe.js';
+import { loadRun, RunError, type SavedRun, saveRun } from './saved-run.js';
+import { learningRateAt } from './schedule.js';
+import { type TrainingStep, trainingStep } from './step.js';
 
 export interface TrainOptions {
-  /** The checkpoint that `recipe.from` names. */
-  readonly from?: Checkpoint | undefined;
   readonly recipe: Recipe;
+  /** Another run, from whose weights this one starts; default: random weights. */
+  readonly from?: { readonly run: SavedRun; readonly sha256: string } | undefined;
+  /** The training part of the data set. */
   readonly images: Images;
-  /** Where checkpoint.safetensors and metrics.jsonl are kept. */
+  /** Where checkpoint.safetensors is kept. */
   readonly folder: string;
   readonly threads: number;
+  /** Steps from one checkpoint to the next. */
   readonly checkpointEvery: number;
-  /** Asks to save and leave after the step under way. */
+  /** When it is aborted, the run is saved and ends after the current step. */
   readonly signal: AbortSignal;
-  readonly metrics: Metrics;
+  readonly log: TrainingLog;
 }
 
 export interface TrainResult {
@@ -54,40 +43,41 @@ export class TrainingError extends Error {
   override readonly name = 'TrainingError';
 }
 
-/** Streams of the random numbers that a run draws. */
-const draws = { initial: 0, validation: 1, order: 2, augmentation: 3 } as const;
-
-export const checkpointPath = (folder: string): string => join(folder, 'checkpoint.safetensors');
-
 /**
- * Trains until the recipe's end, or goes on from the folder's checkpoint. A resumed run ends with the same weights, bit
- * for bit, as one that never stopped, given the same seed and number of threads.
- * @throws TrainingError when the loss is not a number; CheckpointError when the checkpoint is of another recipe
+ * Trains to the end of the recipe, from the folder's checkpoint if there is one. With the same number of threads, a run
+ * that was resumed ends with the same weights, bit for bit, as one that never stopped.
+ * @throws TrainingError when the loss is not a number; RunError when the checkpoint is of another recipe
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { recipe, folder, signal, metrics } = options;
-  const network = buildNetwork(withGrid(recipe, null));
-  const step = trainingStep(network, recipe);
-  const { training, validation } = partition(options.images, recipe);
-  const perEpoch = Math.floor(training.count / recipe.batch);
+  const { recipe, folder, threads, signal, log } = options;
+  const { settings } = recipe;
+  const network = buildNetwork(withGrid(recipe.network, null));
+  const step = trainingStep(network, settings);
+  const { training, validation } = partition(options.images, settings);
+  const perEpoch = Math.floor(training.count / settings.batch);
   if (perEpoch === 0)
-    throw new TrainingError(`a batch of ${recipe.batch} needs as many images, there are ${training.count}`);
-  const scheduled = perEpoch * recipe.epochs;
-  const total = recipe.steps > 0 ? Math.min(recipe.steps, scheduled) : scheduled;
+    throw new TrainingError(`a batch of ${settings.batch} needs as many images, there are ${training.count}`);
+  const scheduled = perEpoch * settings.epochs;
+  const total = settings.steps ? Math.min(settings.steps, scheduled) : scheduled;
   const start = await startingPoint(options, network);
-  const batchAt = batches(training, perEpoch, recipe);
+  const batchAt = batches(training, perEpoch, settings);
   let state = stateOf(step, start);
-  await metrics.begin({ start: start.step, total, perEpoch, batch: recipe.batch });
-  const save = (done: number) =>
-    saveCheckpoint(checkpointPath(folder), { ...namesOf(step, state), step: done, recipe });
+  const from = options.from?.sha256 ?? null;
+  const save = (done: number) => saveRun(folder, { ...tensorsOf(step, state), step: done, recipe, from });
+  const validate = async (done: number) => {
+    const { parameters, statistics } = tensorsOf(step, state);
+    const accuracy = await accuracyOf(network, new Map([...parameters, ...statistics]), validation, threads);
+    await log.validation({ step: done, epoch: done / perEpoch, images: validation.count, accuracy });
+  };
 
-  const session = await openSession(emit(step.graph, noWeights), { threads: options.threads });
+  await log.begin({ start: start.step, total, perEpoch, batch: settings.batch });
+  const session = await openSession(emit(step.graph, noWeights), { threads });
   try {
     for (let at = start.step; at < total; at++) {
-      const learningRate = learningRateAt(at, scheduled, recipe.schedule);
-      const batch = augment(batchAt(at), recipe.augmentation, seeded(recipe.seed, draws.augmentation, at));
+      const learningRate = learningRateAt(at, scheduled, settings.schedule);
+      const batch = augment(batchAt(at), settings.augmentation, seeded(settings.seed, draws.augmentation, at));
       const { loss, correct, ...next } = await session.run({
-        ...feeds(batch),
+        ...feedsOf(batch),
         ...state,
         learningRate: tensor('float32', [], [learningRate]),
       });
@@ -95,31 +85,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       if (!Number.isFinite(lossNow)) throw notANumber(at, learningRate, folder);
       state = advanced(next);
       const done = at + 1;
-      await metrics.step({
-        step: done,
-        epoch: done / perEpoch,
-        loss: lossNow,
-        accuracy: Number(correct!.data[0]) / recipe.batch,
-        learningRate,
-      });
+      const accuracy = Number(correct!.data[0]) / settings.batch;
+      await log.step({ step: done, epoch: done / perEpoch, loss: lossNow, accuracy, learningRate });
       const leaving = signal.aborted && done < total;
       if (done % options.checkpointEvery === 0 || done === total || leaving) await save(done);
-      if (validation.count > 0 && (done % perEpoch === 0 || done === total)) {
-        const { parameters, statistics } = namesOf(step, state);
-        const accuracy = await accuracyOf(
-          network,
-          new Map([...parameters, ...statistics]),
-          validation,
-          options.threads,
-        );
-        await metrics.validation({ step: done, epoch: done / perEpoch, images: validation.count, accuracy });
-      }
+      if (validation.count > 0 && (done % perEpoch === 0 || done === total)) await validate(done);
       if (leaving) return { outcome: 'interrupted', step: done, total };
     }
     return { outcome: 'finished', step: total, total };
   } finally {
     await session.release();
-    await metrics.end();
+    await log.end();
   }
 }
 
@@ -127,11 +103,14 @@ const noWeights = (): never => {
   throw new TrainingError('the training step takes its weights as inputs');
 };
 
-type State = Readonly<Record<'parameters' | 'momentum' | 'statistics', Tensor<'float32'>>>;
+type RunTensors = Pick<SavedRun, 'parameters' | 'momentum' | 'statistics'>;
+
+/** The same as the training step takes it: each packed into one flat tensor. */
+type State = Readonly<Record<keyof RunTensors, Tensor<'float32'>>>;
 
 const flat = (data: Float32Array) => tensor('float32', [data.length], data);
 
-function stateOf({ trained, statistics }: TrainingStep, from: Omit<Checkpoint, 'recipe'>): State {
+function stateOf({ trained, statistics }: TrainingStep, from: RunTensors): State {
   return {
     parameters: flat(packed(trained, from.parameters)),
     momentum: flat(packed(trained, from.momentum)),
@@ -139,7 +118,8 @@ function stateOf({ trained, statistics }: TrainingStep, from: Omit<Checkpoint, '
   };
 }
 
-const namesOf = ({ trained, statistics }: TrainingStep, state: State): Record<keyof State, NamedTensors> => ({
+/** The inverse of `stateOf`. */
+const tensorsOf = ({ trained, statistics }: TrainingStep, state: State): RunTensors => ({
   parameters: unpacked(trained, state.parameters.data),
   momentum: unpacked(trained, state.momentum.data),
   statistics: unpacked(statistics, state.statistics.data),
@@ -151,26 +131,40 @@ const advanced = (next: Record<string, Tensor>): State => ({
   statistics: next.next_statistics as Tensor<'float32'>,
 });
 
+/** What a run starts from: its own checkpoint, else the weights of another run, else random weights. */
 async function startingPoint(
   { folder, recipe, from }: TrainOptions,
   network: Network,
-): Promise<Omit<Checkpoint, 'recipe'>> {
-  const saved = await loadCheckpoint(checkpointPath(folder));
+): Promise<RunTensors & { readonly step: number }> {
+  const saved = await loadRun(folder);
   if (saved !== undefined) {
-    const different = differences(saved.recipe as Recipe, recipe);
-    if (different.length > 0) {
-      throw new CheckpointError(
-        `${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`,
-      );
-    }
-    return saved;
+    const different = differences(saved, { recipe, from: from?.sha256 ?? null });
+    if (different.length === 0) return saved;
+    throw new RunError(
+      `${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`,
+    );
   }
-  const start = from ?? initial(network, recipe.seed);
-  const momentum = new Map([...start.parameters].map(([name, { dims }]) => [name, zeros(dims)]));
-  return { ...start, step: 0, momentum };
+  if (from) requireSameNetwork(from.run, network);
+  const { parameters, statistics } = from?.run ?? initial(network, recipe.settings.seed);
+  const momentum = new Map([...parameters].map(([name, { dims }]) => [name, zeros(dims)]));
+  return { step: 0, parameters, momentum, statistics };
 }
 
-function initial(network: Network, seed: number): Pick<Checkpoint, 'parameters' | 'statistics'> {
+/** @throws RunError when the weights of a run are not those of the network */
+function requireSameNetwork({ recipe, parameters, statistics }: SavedRun, network: Network): void {
+  const weights = new Map([...parameters, ...statistics]);
+  const different = networkParameters(network).find(
+    ({ source, type }) => `${weights.get(source.name)?.dims}` !== `${type.shape}`,
+  );
+  if (different === undefined) return;
+  const { name } = different.source;
+  const found = weights.has(name) ? `shape [${weights.get(name)!.dims}]` : 'not there';
+  throw new RunError(
+    `the run to start from trained another network (${recipe.network.name}): ${name} is ${found}, expected [${different.type.shape}]. Start from a run with the same --config`,
+  );
+}
+
+function initial(network: Network, seed: number): Pick<SavedRun, 'parameters' | 'statistics'> {
   const leaves = networkParameters(network);
   const values = initialise(leaves, seeded(seed, draws.initial));
   const kinds = new Map(leaves.map((p) => [p.source.name, p.source.role.kind]));
@@ -178,37 +172,15 @@ function initial(network: Network, seed: number): Pick<Checkpoint, 'parameters' 
   return { parameters: ofKind('trained'), statistics: ofKind('statistic') };
 }
 
-/** Settings in which two recipes differ; more steps of the same schedule continue a run. */
-function differences(a: Recipe, b: Recipe): string[] {
-  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])] as (keyof Recipe)[];
-  return keys.filter((key) => key !== 'steps' && JSON.stringify(a[key]) !== JSON.stringify(b[key]));
+/** Settings in which two runs differ. A run may be continued with more steps of its schedule. */
+function differences(...runs: readonly [Origin, Origin]): string[] {
+  const [a, b] = runs.map(({ recipe: { network, dataset, settings }, from }): Readonly<Record<string, unknown>> => {
+    const { architecture, config } = network;
+    return { architecture, config, dataset, ...settings, from, steps: 0 };
+  }) as [Record<string, unknown>, Record<string, unknown>];
+  return Object.keys({ ...a, ...b }).filter((key) => !isDeepStrictEqual(a[key], b[key]));
 }
-
-function partition(images: Images, { validation, seed }: Recipe): Record<'training' | 'validation', Images> {
-  if (validation === 0) return { training: images, validation: select(images, []) };
-  const order = permutation(images.count, seeded(seed, draws.validation));
-  return {
-    validation: select(images, order.subarray(0, validation)),
-    training: select(images, order.subarray(validation).sort()),
-  };
-}
-
-/** The images of each step; every epoch has an order of its own. */
-function batches(images: Images, perEpoch: number, { batch, seed }: Recipe): (step: number) => Images {
-  let current: { epoch: number; order: Uint32Array } = { epoch: -1, order: Uint32Array.of() };
-  return (step) => {
-    const epoch = Math.floor(step / perEpoch);
-    if (current.epoch !== epoch)
-      current = { epoch, order: permutation(images.count, seeded(seed, draws.order, epoch)) };
-    const first = (step % perEpoch) * batch;
-    return select(images, current.order.subarray(first, first + batch));
-  };
-}
-
-const feeds = (images: Images): Record<'pixels' | 'labels', Tensor> => ({
-  pixels: pixelsOf(images),
-  labels: tensor('int64', [images.count], images.labels),
-});
+type Origin = Pick<SavedRun, 'recipe' | 'from'>;
 
 const notANumber = (step: number, learningRate: number, folder: string): TrainingError =>
   new TrainingError(

@@ -3,12 +3,12 @@ import { reshape, split, transpose } from '../graph/ops/movement.js';
 import { staticShape } from '../graph/shape.js';
 import { inversePermutation, type NamedTensors, sizeOf, type Tensor, tensor, transposed } from '../graph/tensor.js';
 
-/** Which parameters lie in a flat tensor, in order, and with which permutation of their axes. */
+/** The parameters in a flat tensor, in order, each with the permutation of its axes. */
 export type Packing = readonly { readonly parameter: Parameter; readonly perm: readonly number[] }[];
 
 const dimsOf = (p: Parameter): number[] => staticShape(p.type.shape);
 
-/** Parameters as pieces of one flat graph input, each kept in the layout in which the graph first uses it. */
+/** Parameters as pieces of one flat graph input. Each is stored in the layout in which the graph uses it first. */
 export class StoredParameters {
   readonly flat: Value;
   readonly pieces: readonly Value[];
@@ -25,7 +25,7 @@ export class StoredParameters {
     this.pieces = split(this.flat, 0, sizes);
   }
 
-  /** The parameter with its axes permuted; free in the graph for the first permutation that is asked for. */
+  /** The parameter with its axes permuted. The first permutation of a parameter costs nothing in the graph: it is stored so. */
   as = (value: Value, perm: readonly number[]): Value => {
     const at = this.parameters.indexOf(value as Parameter);
     if (at < 0) return transpose(value, perm);
@@ -69,7 +69,7 @@ export function packed(packing: Packing, tensors: NamedTensors): Float32Array {
   return flat;
 }
 
-/** Takes a flat array apart again: the inverse of `packed`. */
+/** Splits a flat array into named tensors: the inverse of `packed`. */
 export function unpacked(packing: Packing, flat: Float32Array): Map<string, Tensor<'float32'>> {
   let at = 0;
   return new Map(

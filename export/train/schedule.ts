@@ -3,7 +3,7 @@ export interface Schedule {
   readonly kind: 'one-cycle' | 'cosine';
 }
 
-/** The part of a one-cycle schedule that rises, and how far below the peak it starts. */
+/** The share of a one-cycle schedule in which the rate rises, and the rate at its start over the peak. */
 const RISE = 0.2;
 const START = 1 / 25;
 

@@ -1,16 +1,14 @@
-import { basename } from 'node:path';
-import { datasets } from '../../export/data/datasets.js';
+import { datasetNamed, loadFor } from '../../export/data/index.js';
 import { noiseImages } from '../../export/data/noise.js';
 import type { ModelParts } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
-import { measureFolder } from '../../export/model/measured.js';
+import { measureFolder } from '../../export/model/measure.js';
 import { checkHeadroom } from '../../export/model/validate.js';
 import { configurations } from '../../export/networks/configurations.js';
 import { buildNetwork, type Specification, withGrid } from '../../export/networks/index.js';
-import { readSpecification } from '../../export/networks/read.js';
-import { CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
 import { initialSource } from '../../export/train/initialise.js';
-import { checkpointPath, type Recipe } from '../../export/train/loop.js';
+import { modelNameOf, readNetwork } from '../../export/train/recipe.js';
+import { loadRun, RunError } from '../../export/train/saved-run.js';
 import { requireHeadroom } from './headroom.js';
 import { readLabels } from './labels.js';
 
@@ -25,7 +23,7 @@ export interface PartsFlags {
 
 type NamedParts = ModelParts & { readonly name: string };
 
-/** The network with the grid that was asked for. */
+/** The network with the grid of the flags, if they name one. */
 const regridded = <S extends Specification>(specification: S, { grid }: PartsFlags): S =>
   grid === undefined ? specification : withGrid(specification, grid === 0 ? null : grid);
 
@@ -33,51 +31,52 @@ const NOISE_IMAGES = 4;
 
 /** A network with random weights. @param source its name, or a JSON file @throws ConfigError */
 export async function randomParts(source: string, flags: PartsFlags): Promise<NamedParts> {
-  const known = regridded(await readSpecification(source), flags);
-  const network = buildNetwork(known);
+  const { name, architecture, config } = regridded(await readNetwork(source), flags);
+  const network = buildNetwork({ architecture, config });
+  const known = Object.hasOwn(configurations, source) ? configurations[source] : undefined;
   const noise = noiseImages(NOISE_IMAGES, network.input, flags.seed);
   const { threads } = flags;
   return {
-    name: nameOf(source),
-    description: `${known.description ?? known.architecture}, random weights`,
-    architecture: known.architecture,
-    config: known.config,
+    name,
+    description: `${known?.description ?? architecture}, random weights`,
+    architecture,
+    config,
     weights: initialSource(networkParameters(network), flags.seed),
-    labels: (flags.labels ? undefined : datasets[source]?.labels) ?? (await readLabels(flags.labels, network.classes)),
-    preprocessing: known.preprocessing ?? { fit: 'cover', polarity: 'any' },
+    labels: await readLabels(flags.labels, network.classes),
+    preprocessing: known?.preprocessing ?? { fit: 'cover', polarity: 'any' },
     training: null,
     measure: (folder) =>
       measureFolder(folder, noise, { data: 'noise', labelled: false, batches: { encode: 4, decode: 1 }, threads }),
   };
 }
 
-/** The name of a network, or that of a JSON file without folder and ending. */
-const nameOf = (source: string): string => basename(source, '.json');
-
-/** What a run has trained. @param run its folder @throws CheckpointError, ConfigError; Error when the grid is too fine */
-export async function trainedParts(run: string, flags: PartsFlags): Promise<NamedParts> {
-  const checkpoint = await loadCheckpoint(checkpointPath(run));
-  if (checkpoint === undefined)
-    throw new CheckpointError(`${run} holds no checkpoint; give a folder that irevnet train has written`);
-  const recipe = regridded(checkpoint.recipe as Recipe, flags);
-  const dataset = datasets[recipe.dataset]!;
-  const network = buildNetwork(recipe);
-  const weights = new Map([...checkpoint.parameters, ...checkpoint.statistics]);
-  const images = await dataset.load(flags.data ?? dataset.folder, 'test');
+/** The result of a run. @param folder of the run @throws RunError, ConfigError; Error when the grid is too fine */
+export async function trainedParts(folder: string, flags: PartsFlags): Promise<NamedParts> {
+  const run = await loadRun(folder);
+  if (run === undefined)
+    throw new RunError(`${folder} holds no checkpoint; give a folder that irevnet train has written`);
+  const { recipe, step, from } = run;
+  const { dataset } = recipe;
+  const { architecture, config } = regridded(recipe.network, flags);
+  const network = buildNetwork({ architecture, config });
+  const weights = new Map([...run.parameters, ...run.statistics]);
+  const images = await loadFor(network, dataset, 'test', flags.data);
   const { threads } = flags;
   requireHeadroom(await checkHeadroom(network, weights, images, threads));
-  const { config, architecture, ...training } = recipe;
-  const data = `${recipe.dataset} test images`;
+  const name = modelNameOf(recipe);
+  const known = configurations[recipe.network.name]?.description ?? architecture;
+  const { labels, preprocessing } = datasetNamed(dataset);
+  const data = `${dataset} test images`;
   return {
-    name: recipe.dataset,
-    description: configurations[recipe.dataset]?.description ?? `${architecture} trained on ${recipe.dataset}`,
+    name,
+    description: name === recipe.network.name ? known : `${known}, trained on ${dataset}`,
     architecture,
     config,
     weights,
-    labels: dataset.labels,
-    preprocessing: dataset.preprocessing,
-    training: { ...training, stepsDone: checkpoint.step },
-    measure: (folder) =>
-      measureFolder(folder, images, { data, labelled: true, batches: { encode: 100, decode: 64 }, threads }),
+    labels,
+    preprocessing,
+    training: { dataset, ...recipe.settings, from, stepsDone: step },
+    measure: (fresh) =>
+      measureFolder(fresh, images, { data, labelled: true, batches: { encode: 100, decode: 64 }, threads }),
   };
 }

@@ -22,7 +22,7 @@ export const exportCommand = new Command('export')
       'run folder of `irevnet train`; with --random-weights a network or a JSON file; with --triton the name of a model',
     ),
   )
-  .option('--name <name>', 'name of the model (default: the data set’s or the network’s)')
+  .option('--name <name>', 'name of the model (default: <network>-<dataset> of the run, or the network’s)')
   .addOption(modelsOption())
   .option('--grid <k>', 'put the streams on multiples of 2^-k; 0: plain floats (default: as configured)', whole(0))
   .option('--data <folder>', 'data set to measure accuracy and inversion on')

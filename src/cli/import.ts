@@ -6,7 +6,7 @@ import { type Given, importCheckpoint, importers, openCheckpoint } from '../../e
 import { createModel } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import type { Manifest, Measured } from '../../export/model/manifest.js';
-import { measureFolder } from '../../export/model/measured.js';
+import { measureFolder } from '../../export/model/measure.js';
 import { checkHeadroom, judge } from '../../export/model/validate.js';
 import { readWeights, WEIGHTS_FILE } from '../../export/model/weights.js';
 import { buildNetwork } from '../../export/networks/index.js';
@@ -17,7 +17,7 @@ import { modelFolder, modelsOption } from './models-folder.js';
 import { between, whole } from './numbers.js';
 import { byteProgress } from './progress.js';
 
-interface Flags {
+interface ImportFlags {
   name: string;
   models?: string;
   config?: string;
@@ -30,10 +30,12 @@ interface Flags {
   shortSide?: number;
   labels?: string;
   threads: number;
+}
+interface Flags extends ImportFlags {
   json: boolean;
 }
 
-/** "224" or "224x160", height first. */
+/** Parses "224" or "224x160", height first. */
 function size(text: string): [number, number] {
   const [, height, width = height] = /^(\d+)(?:x(\d+))?$/.exec(text) ?? [];
   if (!Number(height) || !Number(width)) throw new InvalidArgumentError('Expected a size such as 224 or 224x160.');
@@ -44,7 +46,7 @@ function numbers(text: string): number[] {
   return text.split(',').map((part) => between(-1000, 1000)(part.trim()));
 }
 
-/** `irevnet import`: makes a model folder of somebody's checkpoint. */
+/** `irevnet import`: makes a model folder of a checkpoint that other code wrote. */
 export const importCommand = new Command('import')
   .description('write Φ, Φ⁻¹, their weights and the manifest of a checkpoint of PyTorch or safetensors')
   .argument('<file>', 'checkpoint; it is read as data, and nothing in it is run')
@@ -75,19 +77,27 @@ export const importCommand = new Command('import')
   .option('--json', 'print the manifest as JSON', false)
   .addHelpText('after', `\nUnderstood: ${importers.map(({ description }) => description).join('; ')}.`)
   .action(async (file: string, flags: Flags) => {
-    const checkpoint = await openCheckpoint(file);
-    try {
-      const specification = flags.config === undefined ? undefined : await readSpecification(flags.config);
-      const imported = importCheckpoint(checkpoint, givenBy(flags), specification);
-      show(imported.specification, imported.assumptions);
-      const manifest = await write(imported, flags);
-      process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${modelFolder(flags.models, flags.name)}\n`);
-    } finally {
-      await checkpoint.close();
-    }
+    const manifest = await importModel(file, flags);
+    process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${modelFolder(flags.models, flags.name)}\n`);
   });
 
-const givenBy = ({ input, channels, initialPsi, mean, std, grid }: Flags): Given => ({
+/**
+ * Writes the model folder of a checkpoint. What was inferred is printed to standard error.
+ * @throws CheckpointFileError, ConfigError; Error when labels, name or grid do not fit
+ */
+export async function importModel(file: string, flags: ImportFlags): Promise<Manifest> {
+  const checkpoint = await openCheckpoint(file);
+  try {
+    const specification = flags.config === undefined ? undefined : await readSpecification(flags.config);
+    const imported = importCheckpoint(checkpoint, givenBy(flags), specification);
+    show(imported.specification, imported.assumptions);
+    return await write(imported, flags);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+const givenBy = ({ input, channels, initialPsi, mean, std, grid }: ImportFlags): Given => ({
   input,
   initialPsi,
   mean,
@@ -96,7 +106,7 @@ const givenBy = ({ input, channels, initialPsi, mean, std, grid }: Flags): Given
   grid: grid === 0 ? null : grid,
 });
 
-/** What was inferred, on standard error: it is for people. */
+/** Prints what was inferred, to standard error: the output is for programs. */
 function show(specification: object, assumptions: readonly string[]): void {
   process.stderr.write(`${JSON.stringify(specification)}\n`);
   for (const assumption of assumptions) process.stderr.write(`assumed: ${assumption}\n`);
@@ -106,7 +116,7 @@ const NOISE_IMAGES = 4;
 
 async function write(
   { specification, description, weights }: ReturnType<typeof importCheckpoint>,
-  { name, models, labels, shortSide, threads }: Flags,
+  { name, models, labels, shortSide, threads }: ImportFlags,
 ): Promise<Manifest> {
   const network = buildNetwork(specification);
   const { input, classes } = network;
@@ -132,7 +142,7 @@ async function write(
   });
 }
 
-/** A grid that does not hold is refused; without one, an inverse that fails far from the data is warned about. */
+/** Refuses a grid on which the round trip is not exact. Without a grid, a round trip that fails on noise is warned about. */
 function checkRoundTrip(measured: Measured, exact: boolean): void {
   if (!measured?.inversion) return;
   const { outcome, detail } = judge(measured.inversion, measured.images, exact);
@@ -142,7 +152,7 @@ function checkRoundTrip(measured: Measured, exact: boolean): void {
   process.stderr.write(`warning: ${what}\n`);
 }
 
-/** What evaluation code does to photographs: 256 to 224, and so in proportion; small images are taken as they are. */
+/** As evaluation code usually does: a short side of 256 for an input of 224, and in proportion; small images as they are. */
 function preprocessing(
   { height, width }: { height: number; width: number },
   given?: number,

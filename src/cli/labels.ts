@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 /**
- * Class names from a file, in the order of the classes: one a line, or a JSON array of strings. Without a file they are
+ * Reads class names, in the order of the classes: one a line, or a JSON array of strings. Without a file, the classes are
  * numbered.
  * @throws Error when the file is neither, or has another number of names
  */

@@ -3,12 +3,13 @@ import type { Option } from 'commander';
 import { MODEL_NAME } from '../../export/model/manifest.js';
 import { readConfig, settingOption } from '../common/config.js';
 
-/** Where models are kept; each is a folder named after the model. */
+/** The option that names the folder of all models; each model is a folder in it. */
 export const modelsOption = (): Option => settingOption('models');
 
 /**
- * The folder of a model: in the one given, that of the environment, or the package's.
- * @throws Error when this cannot be a model's name
+ * The path of a model's folder.
+ * @param models the folder of all models; default: that of the environment, else the package's
+ * @throws Error when a model cannot have this name
  */
 export function modelFolder(models: string | undefined, name: string): string {
   if (!MODEL_NAME.test(name)) {

@@ -8,7 +8,7 @@ interface Flags {
   json: boolean;
 }
 
-/** `irevnet models`: what there is, and what is known about it. */
+/** `irevnet models`: lists the models, or shows the manifest of one. */
 export const modelsCommand = new Command('models')
   .description('list the models, or show what is known about one')
   .argument('[name]', 'name of a model')

@@ -1,4 +1,4 @@
-import type { Metrics, StepMetrics } from '../../export/train/metrics.js';
+import type { StepEntry, TrainingLog } from '../../export/train/log.js';
 
 const WIDTH = 24;
 
@@ -10,12 +10,12 @@ const TERMINAL_EVERY = 200;
 const SMOOTHING = 0.98;
 
 /** Shows the progress of a training run: a progress bar on a terminal, a line every 15 seconds elsewhere. */
-export function trainingProgress(out: NodeJS.WriteStream): Metrics {
+export function trainingProgress(out: NodeJS.WriteStream): TrainingLog {
   let run = { start: 0, total: 0, perEpoch: 1, batch: 0 };
   let [began, shown, loss, accuracy] = [0, 0, Number.NaN, Number.NaN];
   const smooth = (average: number, value: number) =>
     Number.isNaN(average) ? value : SMOOTHING * average + (1 - SMOOTHING) * value;
-  const describe = ({ step, epoch, learningRate }: StepMetrics) => {
+  const describe = ({ step, epoch, learningRate }: StepEntry) => {
     const seconds = (Date.now() - began) / 1000;
     const rate = (step - run.start) / seconds;
     const parts = [

@@ -2,35 +2,45 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { datasets } from '../../export/data/datasets.js';
+import { datasets, loadFor } from '../../export/data/index.js';
 import { sha256 } from '../../export/files/write.js';
 import { configurations } from '../../export/networks/configurations.js';
-import { readSpecification } from '../../export/networks/read.js';
-import { type Checkpoint, CheckpointError, loadCheckpoint } from '../../export/train/checkpoint.js';
-import { checkpointPath, type Recipe, train } from '../../export/train/loop.js';
-import { everywhere, jsonLines } from '../../export/train/metrics.js';
+import { buildNetwork } from '../../export/networks/index.js';
+import { combined, jsonLines } from '../../export/train/log.js';
+import { type TrainOptions, train } from '../../export/train/loop.js';
+import {
+  DEFAULT_RECIPE,
+  modelNameOf,
+  type Recipe,
+  readNetwork,
+  readRecipe,
+  recipeNames,
+  type Settings,
+} from '../../export/train/recipe.js';
+import { checkpointPath, loadRun, RunError } from '../../export/train/saved-run.js';
 import { between, positive, whole } from './numbers.js';
 import { trainingProgress } from './progress.js';
 
 interface Flags {
-  dataset: string;
+  recipe: string;
+  dataset?: string;
   data?: string;
   config?: string;
   from?: string;
   output?: string;
-  epochs: number;
-  steps: number;
-  batch: number;
-  learningRate: number;
-  schedule: 'one-cycle' | 'cosine';
-  momentum: number;
-  weightDecay: number;
-  labelSmoothing: number;
-  residualPenalty: number;
-  shift: number;
-  flip: boolean;
-  validation: number;
-  seed: number;
+  epochs?: number;
+  steps?: number;
+  batch?: number;
+  learningRate?: number;
+  schedule?: Settings['schedule']['kind'];
+  momentum?: number;
+  weightDecay?: number;
+  labelSmoothing?: number;
+  residualPenalty?: number;
+  shift?: number;
+  flip?: boolean;
+  validation?: number;
+  seed?: number;
   threads: number;
   checkpointEvery: number;
   json: boolean;
@@ -39,31 +49,26 @@ interface Flags {
 /** `irevnet train`: trains a network, or goes on with a run that was stopped. */
 export const trainCommand = new Command('train')
   .description('train a network; run again with the same settings to go on where it stopped')
-  .addOption(new Option('--dataset <name>', 'what to train on').choices(Object.keys(datasets)).default('fashion-mnist'))
+  .option('--recipe <name or file>', 'network, data set and settings; the flags below override it', DEFAULT_RECIPE)
+  .addOption(new Option('--dataset <name>', 'what to train on').choices(Object.keys(datasets)))
   .option('--data <folder>', 'where the data set lies (default: where Debian installs it)')
-  .option(
-    '--config <name or file>',
-    `network: ${Object.keys(configurations).join(', ')}, or a JSON file (default: the data set's)`,
-  )
-  .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<dataset>)')
+  .option('--config <name or file>', `network: ${Object.keys(configurations).join(', ')}, or a JSON file`)
+  .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<network>-<dataset>)')
   .option('--from <run>', 'start from the weights of another run instead of random ones')
-  .option('--epochs <n>', 'passes over the training set', whole(1), 30)
-  .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0), 0)
-  .option('--batch <n>', 'images a step', whole(2), 128)
-  .option('--learning-rate <x>', 'peak of the schedule', positive, 0.1)
-  .addOption(
-    new Option('--schedule <kind>', 'course of the learning rate')
-      .choices(['one-cycle', 'cosine'])
-      .default('one-cycle'),
-  )
-  .option('--momentum <x>', 'Nesterov momentum', between(0, 1), 0.9)
-  .option('--weight-decay <x>', 'L2 penalty on every parameter', between(0, 1), 5e-4)
-  .option('--label-smoothing <x>', 'share of a label spread over all classes', between(0, 1), 0.1)
-  .option('--residual-penalty <x>', 'weight in the loss of what the blocks add to the streams', between(0, 10), 0)
-  .option('--shift <pixels>', 'largest random shift', whole(0), 2)
+  .option('--epochs <n>', 'passes over the training set', whole(1))
+  .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0))
+  .option('--batch <n>', 'images a step', whole(2))
+  .option('--learning-rate <x>', 'peak of the schedule', positive)
+  .addOption(new Option('--schedule <kind>', 'course of the learning rate').choices(['one-cycle', 'cosine']))
+  .option('--momentum <x>', 'Nesterov momentum', between(0, 1))
+  .option('--weight-decay <x>', 'L2 penalty on every parameter', between(0, 1))
+  .option('--label-smoothing <x>', 'share of a label spread over all classes', between(0, 1))
+  .option('--residual-penalty <x>', 'weight in the loss of what the blocks add to the streams', between(0, 10))
+  .option('--shift <pixels>', 'largest random shift', whole(0))
+  .option('--flip', 'mirror half of the images at random')
   .option('--no-flip', 'no random mirroring')
-  .option('--validation <n>', 'training images set aside to validate on', whole(0), 5000)
-  .option('--seed <n>', 'seed of everything random', whole(0), 1)
+  .option('--validation <n>', 'training images set aside to validate on', whole(0))
+  .option('--seed <n>', 'seed of everything random', whole(0))
   .option(
     '--threads <n>',
     'threads; results are the same bits only for the same number',
@@ -72,12 +77,15 @@ export const trainCommand = new Command('train')
   )
   .option('--checkpoint-every <n>', 'steps between checkpoints', whole(1), 200)
   .option('--json', 'print the result as JSON', false)
+  .addHelpText(
+    'after',
+    `\nRecipes: ${recipeNames.join(', ')}, or a JSON file such as those in export/train/recipes. A flag that is not given is as in the recipe.`,
+  )
   .action(async (flags: Flags) => {
-    const dataset = datasets[flags.dataset]!;
-    const folder = flags.output ?? join('runs', flags.dataset);
-    const images = await dataset.load(flags.data ?? dataset.folder, 'train');
-    const from = flags.from === undefined ? undefined : await weightsOf(flags.from);
-    const recipe = { ...(await recipeOf(flags)), from: from?.sha256 ?? null };
+    const recipe = await recipeOf(flags);
+    const folder = flags.output ?? join('runs', modelNameOf(recipe));
+    const images = await loadFor(buildNetwork(recipe.network), recipe.dataset, 'train', flags.data);
+    const from = flags.from === undefined ? undefined : await startFrom(flags.from);
     const stop = new AbortController();
     const interrupt = () => {
       if (stop.signal.aborted) process.exit(130);
@@ -85,18 +93,9 @@ export const trainCommand = new Command('train')
       process.stderr.write('\nsaving; once more to leave at once\n');
     };
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-    const metrics = everywhere([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
+    const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
     const { threads, checkpointEvery } = flags;
-    const result = await train({
-      recipe,
-      from: from?.checkpoint,
-      images,
-      folder,
-      threads,
-      checkpointEvery,
-      signal: stop.signal,
-      metrics,
-    });
+    const result = await train({ recipe, from, images, folder, threads, checkpointEvery, signal: stop.signal, log });
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     const summary = { folder, ...result };
     process.stdout.write(
@@ -107,32 +106,27 @@ export const trainCommand = new Command('train')
     if (result.outcome === 'interrupted') process.exitCode = 130;
   });
 
-/** The checkpoint of a run that is to be started from. */
-async function weightsOf(run: string): Promise<{ checkpoint: Checkpoint; sha256: string }> {
-  const path = checkpointPath(run);
-  const checkpoint = await loadCheckpoint(path);
-  if (checkpoint === undefined) throw new CheckpointError(`${run} holds no checkpoint; give the folder of another run`);
-  return { checkpoint, sha256: sha256(await readFile(path)) };
+/** The run that is to be started from, with the hash by which the new run remembers it. */
+async function startFrom(folder: string): Promise<TrainOptions['from']> {
+  const run = await loadRun(folder);
+  if (run === undefined) throw new RunError(`${folder} holds no checkpoint; give the folder of another run`);
+  return { run, sha256: sha256(await readFile(checkpointPath(folder))) };
 }
 
-async function recipeOf(flags: Flags): Promise<Omit<Recipe, 'from'>> {
-  const { epochs, steps, batch, momentum, weightDecay, labelSmoothing, residualPenalty, validation, seed, dataset } =
-    flags;
-  const { architecture, config } = await readSpecification(flags.config ?? dataset);
+/** The recipe that is named, with what the flags say instead. */
+async function recipeOf(flags: Flags): Promise<Recipe> {
+  const { network, dataset, settings } = await readRecipe(flags.recipe);
+  const { schedule, augmentation } = settings;
+  const numbers = ['epochs', 'steps', 'batch', 'momentum', 'weightDecay', 'labelSmoothing', 'residualPenalty'] as const;
+  const given = [...numbers, 'validation' as const, 'seed' as const].filter((name) => flags[name] !== undefined);
   return {
-    architecture,
-    config,
-    dataset,
-    validation,
-    epochs,
-    steps,
-    batch,
-    momentum,
-    weightDecay,
-    labelSmoothing,
-    residualPenalty,
-    schedule: { peak: flags.learningRate, kind: flags.schedule },
-    augmentation: { shift: flags.shift, flip: flags.flip },
-    seed,
+    network: flags.config === undefined ? network : await readNetwork(flags.config),
+    dataset: flags.dataset ?? dataset,
+    settings: {
+      ...settings,
+      ...Object.fromEntries(given.map((name) => [name, flags[name]])),
+      schedule: { kind: flags.schedule ?? schedule.kind, peak: flags.learningRate ?? schedule.peak },
+      augmentation: { shift: flags.shift ?? augmentation.shift, flip: flags.flip ?? augmentation.flip },
+    },
   };
 }

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { datasets, type Images, select } from '../../export/data/datasets.js';
+import { type Images, slice } from '../../export/data/images.js';
+import { loadFor } from '../../export/data/index.js';
 import { noiseImages } from '../../export/data/noise.js';
 import { readNpy } from '../../export/formats/npy.js';
 import { type Model, openModel, specificationOf } from '../../export/model/open.js';
@@ -12,12 +13,14 @@ import { readInput } from './files.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 
-interface Flags {
+interface CheckFlags {
   models?: string;
   reference?: string;
   data?: string;
   images: number;
   threads: number;
+}
+interface Flags extends CheckFlags {
   json: boolean;
 }
 
@@ -35,10 +38,7 @@ export const validateCommand = new Command('validate')
   )
   .option('--json', 'print the checks as JSON', false)
   .action(async (name: string, flags: Flags) => {
-    const model = await openModel(modelFolder(flags.models, name));
-    const checks = flags.reference
-      ? await againstReference(model, flags.reference)
-      : await validate(model, await imagesFor(model, flags), flags.threads);
+    const checks = await checkModel(name, flags);
     for (const { check, outcome, detail } of checks) {
       if (!flags.json) process.stdout.write(`${outcome.padEnd(8)}${check}: ${detail}\n`);
     }
@@ -46,19 +46,24 @@ export const validateCommand = new Command('validate')
     if (checks.some((c) => c.outcome === 'failed')) process.exitCode = 1;
   });
 
-/** Test images where the model takes such, noise elsewhere. */
-async function imagesFor({ network, manifest }: Model, { data, images }: Flags): Promise<Images> {
-  const dataset = datasets[String(manifest.training?.dataset)];
-  if (!dataset) return noiseImages(Math.min(images, NOISE_IMAGES), network.input, 2);
-  const all = await dataset.load(data ?? dataset.folder, 'test');
-  return select(
-    all,
-    Array.from({ length: Math.min(images, all.count) }, (_, i) => i),
-  );
+/** Checks a model, or compares it with what another implementation computed. @throws ModelError, DatasetError */
+export async function checkModel(name: string, flags: CheckFlags): Promise<Check[]> {
+  const model = await openModel(modelFolder(flags.models, name));
+  return flags.reference
+    ? againstReference(model, flags.reference)
+    : validate(model, await imagesFor(model, flags), flags.threads);
+}
+
+/** Test images of the data set that the model was trained on; noise for a model that was not trained here. */
+async function imagesFor({ network, manifest }: Model, { data, images }: CheckFlags): Promise<Images> {
+  const dataset = manifest.training?.dataset;
+  if (typeof dataset !== 'string') return noiseImages(Math.min(images, NOISE_IMAGES), network.input, 2);
+  const all = await loadFor(network, dataset, 'test', data);
+  return slice(all, 0, Math.min(images, all.count));
 }
 const NOISE_IMAGES = 8;
 
-/** Largest relative error (L2) from another implementation in float32. */
+/** Largest relative error (L2) between two implementations in float32. */
 const TOLERANCE = 1e-4;
 
 async function againstReference(model: Model, folder: string): Promise<Check[]> {

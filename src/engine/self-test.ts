@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { noiseImages } from '../../export/data/noise.js';
-import { rows, stack } from '../../export/graph/rows.js';
+import { rows } from '../../export/graph/rows.js';
 import { bytesOf, sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import { type GraphName, graphs, signatureOf } from '../../export/model/signature.js';
 import type { Session } from '../../export/runtime/session.js';
+import { runInSlices } from '../../export/runtime/slices.js';
 import { padded } from './padding.js';
 import type { RoundTrip } from './protocol.js';
 
@@ -72,15 +73,8 @@ export async function selfTest(
 }
 
 /** Runs a graph on all rows of its input, in batches of exactly this size: the last one is padded. */
-async function inBatches(session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) {
-  const [[name, input]] = Object.entries(feeds) as [[string, Tensor]];
-  const run = padded(session, [size]);
-  const results: Record<string, Tensor>[] = [];
-  for (let from = 0; from < input.dims[0]!; from += size) {
-    results.push(await run({ [name]: rows(input, from, Math.min(from + size, input.dims[0]!)) }, fetch));
-  }
-  return Object.fromEntries(fetch.map((output) => [output, stack(results.map((result) => result[output]!))]));
-}
+const inBatches = (session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) =>
+  runInSlices({ run: padded(session, [size]) }, feeds, size, fetch);
 
 /** How many rows are equal in every bit. */
 function equalRows(a: Tensor, b: Tensor): number {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Listed } from '../../export/model/folder.js';
+import type { Listed } from '../../export/files/write.js';
 
 /** An open regular file that is read synchronously, for threads that only read. */
 export interface OpenFile {

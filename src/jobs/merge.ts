@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { copyFile, link, mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { type Listed, writeFolder, writeListed } from '../../export/files/write.js';
 import { safetensorsHeader } from '../../export/formats/safetensors.js';
 import { bytesOf, tensor } from '../../export/graph/tensor.js';
-import { type Listed, writeFolder, writeListed } from '../../export/model/folder.js';
 import { arrayHeader, dataName, IMAGES } from './data-files.js';
 import { writingTo } from './errors.js';
 import { floats, removeUnfinished } from './files.js';

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import type { Images } from '../../export/data/datasets.js';
+import type { Images } from '../../export/data/images.js';
 import { toPng } from '../../src/images/encode.js';
 
 /** One image of a data set as PNG. */

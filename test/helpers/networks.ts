@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { datasets, type Images, pixelsOf } from '../../export/data/datasets.js';
+import { type Images, pixelsOf } from '../../export/data/images.js';
+import { datasets } from '../../export/data/index.js';
 import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
 import { type NamedTensors, type Tensor, tensor, zeros } from '../../export/graph/tensor.js';

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { link, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readModelFolder, writeFolder, writeListed } from '../../../export/model/folder.js';
+import { writeFolder, writeListed } from '../../../export/files/write.js';
+import { readModelFolder } from '../../../export/model/folder.js';
 import type { Manifest } from '../../../export/model/manifest.js';
 import type { GraphName } from '../../../export/model/signature.js';
 import { WEIGHTS_FILE } from '../../../export/model/weights.js';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { select } from '../../../export/data/datasets.js';
+import { select } from '../../../export/data/images.js';
 import { seeded } from '../../../export/data/random.js';
 import { vjp } from '../../../export/graph/grad.js';
 import { constant, input, type Value } from '../../../export/graph/graph.js';

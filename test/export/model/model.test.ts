@@ -1,18 +1,26 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { slice } from '../../../export/data/images.js';
 import { seeded } from '../../../export/data/random.js';
 import { packagePath } from '../../../export/files/package.js';
-import { createModel } from '../../../export/model/create.js';
+import { type Graph, parameter } from '../../../export/graph/graph.js';
+import { add } from '../../../export/graph/ops/elementwise.js';
+import { tensor } from '../../../export/graph/tensor.js';
+import { createModel, type ModelParts } from '../../../export/model/create.js';
 import { readModelFolder } from '../../../export/model/folder.js';
-import { networkParameters } from '../../../export/model/graphs.js';
+import { forwardGraph, networkParameters } from '../../../export/model/graphs.js';
+import { variantsOf } from '../../../export/model/manifest.js';
 import { openModel } from '../../../export/model/open.js';
 import { checkHeadroom, validate } from '../../../export/model/validate.js';
+import type { Network } from '../../../export/networks/index.js';
 import { irevnet } from '../../../export/networks/irevnet.js';
 import { randomParameters } from '../../helpers/graph.js';
 import { small, someImages } from '../../helpers/networks.js';
 
-const smallModel = (folder: string, config = small) =>
+const someTestImages = slice(await someImages('test'), 0, 60);
+
+const smallModel = (folder: string, config = small, parts: Partial<ModelParts> = {}) =>
   createModel(folder, {
     description: 'a small model of random weights',
     architecture: 'irevnet',
@@ -21,6 +29,7 @@ const smallModel = (folder: string, config = small) =>
     labels: Array.from({ length: 10 }, (_, i) => `class ${i}`),
     preprocessing: { fit: 'contain', polarity: 'any' },
     training: null,
+    ...parts,
   });
 
 t.test('a model folder is written and read back, and validates', async (t) => {
@@ -30,7 +39,7 @@ t.test('a model folder is written and read back, and validates', async (t) => {
   const first = await readFile(join(folder, 'manifest.json'));
   await smallModel(folder);
   t.same(await readFile(join(folder, 'manifest.json')), first, 'written again: the same bytes and hashes');
-  const checks = await validate(await openModel(folder), await someImages('test'), 1);
+  const checks = await validate(await openModel(folder), someTestImages, 1);
   t.same(
     checks.filter((c) => c.outcome !== 'ok'),
     [],
@@ -38,12 +47,52 @@ t.test('a model folder is written and read back, and validates', async (t) => {
   t.ok(checks.length >= 8);
 });
 
+/** Φ with one more parameter: an offset of the features. */
+function shifted(network: Network): Graph {
+  const { inputs, outputs } = forwardGraph(network);
+  const offset = parameter('shifted.offset', [1], { init: 'zeros', kind: 'trained' });
+  return { name: 'forward-shifted', inputs, outputs: { ...outputs, features: add(outputs.features!, offset) } };
+}
+
+t.test('a model folder may hold variants of its graphs, with weights of their own', async (t) => {
+  const network = irevnet(small);
+  for (const [offset, outcome] of [
+    [0.001, 'ok'],
+    [100, 'warning'],
+  ] as const) {
+    const folder = join(t.testdir(), 'small');
+    const values = randomParameters(networkParameters(network), seeded(6));
+    values.set('shifted.offset', tensor('float32', [1], [offset]));
+    const manifest = await smallModel(folder, small, { weights: values, variants: [shifted(network)] });
+    t.same(Object.keys(manifest.files), ['forward.onnx', 'inverse.onnx', 'forward-shifted.onnx', 'weights.bin']);
+    t.same(variantsOf(await readModelFolder(folder)), ['forward-shifted']);
+    const checks = await validate(await openModel(folder), someTestImages, 1);
+    t.match(
+      checks.filter((c) => /variant/.test(c.check) || c.outcome !== 'ok'),
+      [{ check: 'variant forward-shifted', outcome, detail: /^features differ by a relative error of / }],
+    );
+  }
+});
+
+t.test('a variant that computes something else is found', async (t) => {
+  const folder = join(t.testdir(), 'small');
+  const { inputs, outputs } = forwardGraph(irevnet(small));
+  await smallModel(folder, small, {
+    variants: [{ name: 'forward-half', inputs, outputs: { features: outputs.features! } }],
+  });
+  const checks = await validate(await openModel(folder), someTestImages, 1);
+  t.match(
+    checks.find((c) => c.check === 'variant forward-half'),
+    { outcome: 'failed', detail: 'it computes pixels → features, expected pixels → features,logits,image' },
+  );
+});
+
 t.test('graphs of another configuration are found out', async (t) => {
   const folder = join(t.testdir(), 'small');
   const manifest = await smallModel(folder);
   const changed = { ...manifest, grid: 11, architecture: { ...manifest.architecture, config: { ...small, grid: 11 } } };
   await writeFile(join(folder, 'manifest.json'), JSON.stringify(changed));
-  const checks = await validate(await openModel(folder), await someImages('test'), 1);
+  const checks = await validate(await openModel(folder), someTestImages, 1);
   t.match(
     checks.find((c) => c.check === 'configuration'),
     { outcome: 'failed', detail: /another forward\.onnx and inverse\.onnx/ },
@@ -91,7 +140,7 @@ t.test('a folder that is not whole is refused', async (t) => {
 });
 
 t.test('streams near the limit of exact sums are warned about, and refused', async (t) => {
-  const images = await someImages('test');
+  const images = someTestImages;
   const network = irevnet({ ...small, grid: 20 });
   const weights = randomParameters(networkParameters(network), seeded(6));
   const outcome = async (grid: number) =>
@@ -105,7 +154,7 @@ t.test('streams near the limit of exact sums are warned about, and refused', asy
 
 t.test('the model that ships: exact, and as accurate as its manifest says', async (t) => {
   const model = await openModel(packagePath('onnx', 'fashion-mnist'));
-  const images = await someImages('test');
+  const images = someTestImages;
   const checks = await validate(model, images, 2);
   t.same(
     checks.filter((c) => c.outcome !== 'ok'),

@@ -23,7 +23,7 @@ for (const [architecture, config] of Object.entries(miniature)) {
 /** Random images with random labels. */
 function labelled(network: Network) {
   const images = noiseImages(16, network.input, 2);
-  return { ...images, labels: Uint8Array.from({ length: images.count }, (_, i) => (i * 7) % network.classes) };
+  return { ...images, labels: Uint16Array.from({ length: images.count }, (_, i) => (i * 7) % network.classes) };
 }
 
 t.test('a residual penalty needs residual branches', async (t) => {

@@ -2,43 +2,49 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { augment } from '../../../export/data/augment.js';
-import { datasets, select } from '../../../export/data/datasets.js';
-import { seeded } from '../../../export/data/random.js';
-import { CheckpointError, loadCheckpoint } from '../../../export/train/checkpoint.js';
-import { checkpointPath, type Recipe, TrainingError, train } from '../../../export/train/loop.js';
-import { jsonLines } from '../../../export/train/metrics.js';
+import { slice } from '../../../export/data/images.js';
+import { sha256 } from '../../../export/files/write.js';
+import { readSafetensors, writeSafetensors } from '../../../export/formats/safetensors.js';
+import { bytesOf, type Tensor } from '../../../export/graph/tensor.js';
+import { jsonLines } from '../../../export/train/log.js';
+import { TrainingError, type TrainOptions, train } from '../../../export/train/loop.js';
+import { type Recipe, readRecipe, type Settings } from '../../../export/train/recipe.js';
+import { checkpointPath, loadRun, RunError } from '../../../export/train/saved-run.js';
 import { learningRateAt } from '../../../export/train/schedule.js';
-import { cli, finished, startCli } from '../../helpers/cli.js';
+import { finished, startCli } from '../../helpers/cli.js';
 import { dataPath, small, someImages } from '../../helpers/networks.js';
 
-const recipe: Recipe = {
-  architecture: 'irevnet',
-  config: small,
-  dataset: 'fashion-mnist',
-  validation: 88,
-  epochs: 4,
-  steps: 0,
-  batch: 32,
-  labelSmoothing: 0.1,
-  momentum: 0.9,
-  weightDecay: 5e-4,
-  residualPenalty: 0.1,
-  from: null,
-  schedule: { peak: 0.05, kind: 'one-cycle' },
-  augmentation: { shift: 2, flip: true },
-  seed: 3,
-};
+/** A network of two blocks, of which a training step takes milliseconds. */
+const tiny = { ...small, blocks: [1, 1], strides: [2, 2], widths: [8, 32], hidden: [32, 32] };
 
-const run = async (folder: string, changes: Partial<Recipe> = {}, signal = new AbortController().signal) =>
+const recipe: Recipe = {
+  network: { name: 'tiny', architecture: 'irevnet', config: tiny },
+  dataset: 'fashion-mnist',
+  settings: {
+    epochs: 3,
+    batch: 16,
+    schedule: { kind: 'one-cycle', peak: 0.1 },
+    momentum: 0.9,
+    weightDecay: 5e-4,
+    labelSmoothing: 0.1,
+    residualPenalty: 0.1,
+    augmentation: { shift: 2, flip: true },
+    validation: 88,
+    seed: 3,
+  },
+};
+const images = await someImages('train');
+
+const run = (folder: string, settings: Partial<Settings> = {}, options: Partial<TrainOptions> = {}) =>
   train({
-    recipe: { ...recipe, ...changes },
-    images: await someImages('train'),
+    recipe: { ...recipe, settings: { ...recipe.settings, ...settings } },
+    images,
     folder,
     threads: 1,
-    checkpointEvery: 10,
-    signal,
-    metrics: jsonLines(join(folder, 'metrics.jsonl')),
+    checkpointEvery: 5,
+    signal: new AbortController().signal,
+    log: jsonLines(join(folder, 'metrics.jsonl')),
+    ...options,
   });
 
 const linesOf = async (folder: string): Promise<Record<string, number & string>[]> =>
@@ -49,77 +55,108 @@ const linesOf = async (folder: string): Promise<Record<string, number & string>[
 
 t.test('training learns', async (t) => {
   const folder = t.testdir();
-  t.same(await run(folder), { outcome: 'finished', step: 64, total: 64 });
+  t.same(await run(folder), { outcome: 'finished', step: 96, total: 96 });
   const lines = await linesOf(folder);
   const steps = lines.filter((l) => l.kind === 'step');
   const mean = (part: typeof steps) => part.reduce((sum, l) => sum + l.loss!, 0) / part.length;
-  t.equal(steps.length, 64);
+  t.equal(steps.length, 96);
   t.ok(mean(steps.slice(-8)) < mean(steps.slice(0, 8)) - 0.5, 'the loss falls');
   const validations = lines.filter((l) => l.kind === 'validation');
   t.same(
     validations.map((l) => l.step),
-    [16, 32, 48, 64],
+    [32, 64, 96],
   );
   t.ok(validations.at(-1)!.accuracy! > 0.4, 'validation accuracy rises above chance');
+  const saved = await loadRun(folder);
+  t.same([saved!.step, saved!.recipe, saved!.from], [96, recipe, null], 'the checkpoint holds the recipe');
 });
 
-t.test('a run that is killed goes on as if it had not been', async (t) => {
-  const settings = (folder: string) => {
-    const named = { data: dataPath('fashion-mnist'), config: join(t.testdirName, 'small.json'), output: folder };
-    const numbers = {
-      epochs: 4,
-      batch: 32,
-      validation: 88,
-      threads: 1,
-      'checkpoint-every': 10,
-      steps: 60,
-      'learning-rate': 0.05,
-    };
-    return [
-      'train',
-      ...Object.entries({ ...named, ...numbers }).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
-    ];
-  };
-  const root = t.testdir({ 'small.json': JSON.stringify({ architecture: 'irevnet', config: small }) });
+t.test('a process that is killed leaves a run that can be resumed, to the same bits', async (t) => {
+  const file = { network: 'tiny.json', dataset: 'fashion-mnist', settings: { ...recipe.settings, epochs: 1000 } };
+  const root = t.testdir({
+    'recipe.json': JSON.stringify(file),
+    'tiny.json': JSON.stringify({ architecture: 'irevnet', config: tiny }),
+  });
   const [whole, killed] = [join(root, 'whole'), join(root, 'killed')];
-  t.equal((await cli(...settings(whole))).code, 0);
-
-  const victim = startCli(settings(killed));
+  const named = { recipe: join(root, 'recipe.json'), data: dataPath('fashion-mnist'), output: killed };
+  const flags = { ...named, threads: 1, 'checkpoint-every': 5, 'learning-rate': 0.05 };
+  const victim = startCli(['train', ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])]);
   const ended = finished(victim);
-  while (((await loadCheckpoint(checkpointPath(killed)))?.step ?? 0) < 30 && victim.exitCode === null) await sleep(10);
+  while (((await loadRun(killed))?.step ?? 0) < 10 && victim.exitCode === null) await sleep(10);
   victim.kill('SIGKILL');
   t.equal((await ended).code, null, 'killed while training');
-  const left = await loadCheckpoint(checkpointPath(killed));
-  t.ok(left!.step >= 30 && left!.step < 60, 'a checkpoint is left', { step: left!.step });
 
-  const resumed = await cli(...settings(killed));
-  t.equal(resumed.code, 0, resumed.stderr);
-  t.match(resumed.stderr, `resuming at step ${left!.step} of 60`);
-  t.same(
-    await readFile(checkpointPath(killed)),
-    await readFile(checkpointPath(whole)),
-    'the same bytes in every weight',
-  );
-  t.same(await linesOf(killed), await linesOf(whole), 'the same metrics, none twice');
+  const left = (await loadRun(killed))!;
+  const read = await readRecipe(named.recipe);
+  const settings = { ...read.settings, schedule: { kind: 'one-cycle', peak: 0.05 } } as const;
+  t.same(left.recipe, { ...read, settings }, 'the flags override the recipe');
+  const steps = left.step + 7;
+  const total = { outcome: 'finished', step: steps, total: steps };
+  t.same(await run(killed, { ...settings, steps }), total);
+  t.same(await run(whole, { ...settings, steps }), total);
+  t.equal(await weightsIn(killed), await weightsIn(whole), 'the same bytes in every weight');
+  t.same(await linesOf(killed), await linesOf(whole), 'the same log, nothing twice');
 });
+
+/** A hash of every tensor in a checkpoint. */
+async function weightsIn(folder: string): Promise<string> {
+  const { tensors } = readSafetensors(await readFile(checkpointPath(folder)));
+  return sha256(Buffer.concat([...tensors.values()].map((t) => bytesOf(t as Tensor))));
+}
 
 t.test('an interrupted run is saved', async (t) => {
   const folder = t.testdir();
-  const stop = new AbortController();
-  stop.abort();
-  t.same(await run(folder, {}, stop.signal), { outcome: 'interrupted', step: 1, total: 64 });
-  t.equal((await loadCheckpoint(checkpointPath(folder)))!.step, 1);
+  t.same(await run(folder, {}, { signal: AbortSignal.abort() }), { outcome: 'interrupted', step: 1, total: 96 });
+  t.equal((await loadRun(folder))!.step, 1);
 });
 
-t.test('a run is not resumed with other settings', async (t) => {
+t.test('a run is resumed with the same settings only', async (t) => {
   const folder = t.testdir();
   await run(folder, { steps: 2 });
   await t.rejects(
-    run(folder, { seed: 4, batch: 16 }),
-    new CheckpointError(
-      `${folder} holds a run with other settings (batch, seed); use another folder, or the same settings`,
-    ),
+    run(folder, { seed: 4, batch: 32 }),
+    new RunError(`${folder} holds a run with other settings (batch, seed); use another folder, or the same settings`),
   );
+  const log = await linesOf(folder);
+  const other = { ...recipe, network: { ...recipe.network, config: small } };
+  await t.rejects(run(folder, {}, { recipe: other }), /holds a run with other settings \(config\)/);
+  t.same(await linesOf(folder), log, 'nothing was written');
+  t.match(await run(folder, { steps: 3 }), { step: 3 }, 'more steps continue it');
+});
+
+t.test('a run may start from the weights of another one of the same network', async (t) => {
+  const [first, second] = [join(t.testdir(), 'first'), join(t.testdirName, 'second')];
+  await run(first, { steps: 1 });
+  const from = { run: (await loadRun(first))!, sha256: 'hash' };
+  const other = { ...recipe, network: { name: 'small', architecture: 'irevnet', config: small } };
+  await t.rejects(run(second, {}, { from, recipe: other }), {
+    name: 'RunError',
+    message: /the run to start from trained another network \(tiny\): .* is shape \[.*\], expected \[/,
+  });
+  t.equal(await loadRun(second), undefined, 'nothing was written');
+  await run(second, { steps: 1 }, { from });
+  t.equal((await loadRun(second))!.from, 'hash');
+  t.not(await weightsIn(second), await weightsIn(first), 'it was trained');
+});
+
+t.test('a run that an earlier version wrote can be loaded and resumed', async (t) => {
+  const folder = t.testdir();
+  await run(folder, { steps: 1 });
+  const { tensors, metadata } = readSafetensors(await readFile(checkpointPath(folder)));
+  const { name, ...network } = recipe.network;
+  const old = { ...network, dataset: recipe.dataset, ...recipe.settings, steps: 0, from: null };
+  const chunks = writeSafetensors({
+    tensors: tensors as Map<string, Tensor>,
+    metadata: { ...metadata, format: '1', recipe: JSON.stringify(old) },
+  });
+  await writeFile(checkpointPath(folder), chunks);
+  t.equal((await loadRun(folder))!.recipe.network.name, 'fashion-mnist', 'the network was named after the data set');
+  t.match(await run(folder, { steps: 2 }), { outcome: 'finished', step: 2 });
+  await writeFile(
+    checkpointPath(folder),
+    writeSafetensors({ tensors: tensors as Map<string, Tensor>, metadata: { ...metadata, format: '3' } }),
+  );
+  await t.rejects(loadRun(folder), { name: 'RunError', message: /is of version 3, expected 2/ });
 });
 
 t.test('a damaged checkpoint is refused', async (t) => {
@@ -127,13 +164,12 @@ t.test('a damaged checkpoint is refused', async (t) => {
   await run(folder, { steps: 1 });
   const bytes = await readFile(checkpointPath(folder));
   await writeFile(checkpointPath(folder), bytes.subarray(0, bytes.length - 100));
-  await t.rejects(run(folder), { name: 'CheckpointError', message: /is damaged: .*Remove it to start again/ });
+  await t.rejects(run(folder), { name: 'RunError', message: /is damaged: .*Remove it to start again/ });
 });
 
-t.test('a loss that is no number stops the run', async (t) => {
+t.test('a loss that is not a number stops the run', async (t) => {
   const folder = t.testdir();
-  const explosive = { schedule: { peak: 1e30, kind: 'cosine' } } as const;
-  await t.rejects(run(folder, explosive), {
+  await t.rejects(run(folder, { schedule: { peak: 1e30, kind: 'cosine' } }), {
     name: 'TrainingError',
     message: /not a finite number at step \d+ .*Try a lower --learning-rate/,
   });
@@ -143,15 +179,9 @@ t.test('a loss that is no number stops the run', async (t) => {
   );
 });
 
-t.test('augmentation moves and mirrors, and invents nothing', async (t) => {
-  const images = select(await someImages('train'), [0, 1, 2, 3]);
-  const still = augment(images, { shift: 0, flip: false }, seeded(1));
-  t.same(still.pixels, images.pixels, 'no shift and no flip change nothing');
-  const one = { ...select(images, [0]), count: 1 };
-  const moved = new Set<string>();
-  for (let seed = 0; seed < 200; seed++)
-    moved.add(Buffer.from(augment(one, { shift: 1, flip: true }, seeded(seed)).pixels).toString('base64'));
-  t.equal(moved.size, 18, '9 shifts, mirrored or not');
+t.test('images that are validated on are not trained on', async (t) => {
+  const folder = t.testdir();
+  await t.rejects(run(folder, { validation: 32 }, { images: slice(images, 0, 40) }), /there are 8$/);
 });
 
 t.test('schedules rise and fall as they should', async (t) => {
@@ -162,14 +192,4 @@ t.test('schedules rise and fall as they should', async (t) => {
   t.equal(rate(0, 'cosine'), 1);
   t.ok(Math.abs(rate(50, 'cosine') - 0.5) < 1e-12);
   t.ok(rate(99, 'cosine') < 0.001 && rate(99, 'one-cycle') < 0.001);
-});
-
-t.test('data that is missing or damaged is named', async (t) => {
-  const { load } = datasets['fashion-mnist']!;
-  await t.rejects(load('/nowhere', 'train'), {
-    name: 'DatasetError',
-    message: /apt-get install dataset-fashion-mnist; or name the folder with --data/,
-  });
-  const folder = t.testdir({ 't10k-images-idx3-ubyte': 'no such thing', 't10k-labels-idx1-ubyte.gz': 'nor this' });
-  await t.rejects(load(folder, 'test'), { name: 'DatasetError' });
 });

@@ -1,36 +1,56 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
-import { datasets } from '../../../export/data/datasets.js';
+import { datasetNamed } from '../../../export/data/index.js';
 import { packagePath } from '../../../export/files/package.js';
 import { readModelFolder } from '../../../export/model/folder.js';
+import { evaluate } from '../../../src/cli/evaluate.js';
+import { randomModels } from '../../helpers/app.js';
 import { cli } from '../../helpers/cli.js';
+import { dataPath, small } from '../../helpers/networks.js';
 
-const evaluate = async (...flags: string[]) => JSON.parse((await cli('evaluate', 'fashion-mnist', ...flags)).stdout);
+const flags = { noise: 0, encodeBatch: 100, decodeBatch: 64, threads: availableParallelism() };
 
-t.test('noise comes back in every bit', async (t) => {
-  const { images, accuracy, inversion } = await evaluate('--noise', '1000');
-  t.same([images, accuracy], [1000, null]);
-  t.same(inversion, { exactFloat: 1000, exactPixels: 1000, relativeErrorMean: 0, relativeErrorMax: 0 });
+t.test('the command prints JSON; noise comes back in every bit', async (t) => {
+  const { code, stdout, stderr } = await cli('evaluate', 'fashion-mnist', '--noise', '1000');
+  t.same([code, stderr], [0, '']);
+  t.same(JSON.parse(stdout), {
+    model: 'fashion-mnist',
+    images: 1000,
+    accuracy: null,
+    inversion: { exactFloat: 1000, exactPixels: 1000, relativeErrorMean: 0, relativeErrorMax: 0 },
+  });
 });
 
 t.test('without the grid the inverse is as good as float32', async (t) => {
-  const { inversion } = await evaluate('--noise', '200', '--grid', '0');
+  const { inversion } = await evaluate('fashion-mnist', { ...flags, noise: 200, grid: 0 });
   t.ok(
-    inversion.relativeErrorMean > 0 && inversion.relativeErrorMean <= 5e-6,
+    inversion!.relativeErrorMean > 0 && inversion!.relativeErrorMean <= 5e-6,
     'a mean relative error of at most 5e-6',
-    inversion,
+    inversion!,
   );
-  t.equal(inversion.exactPixels, 200);
+  t.equal(inversion!.exactPixels, 200);
 });
 
-const { folder, debianPackage } = datasets['fashion-mnist']!;
-const missing = !existsSync(folder) && `${folder} is missing: apt-get install ${debianPackage}`;
+t.test('a model that was not trained on a data set needs one', async (t) => {
+  const models = await randomModels(t, { random: { config: small } });
+  await t.rejects(evaluate('random', { ...flags, models }), {
+    message: 'random was not trained on a data set; name one with --dataset, or measure its inversion with --noise',
+  });
+  const data = join(dataPath('fashion-mnist'));
+  t.match(await evaluate('random', { ...flags, models, data, dataset: 'fashion-mnist' }), { images: 200 });
+});
+
+const { folder } = datasetNamed('fashion-mnist');
+const missing = !existsSync(folder) && `${folder} is missing: apt-get install dataset-fashion-mnist`;
 
 t.test('all 10,000 test images: the manifest’s accuracy, and every bit', { skip: missing }, async (t) => {
   const { measured } = await readModelFolder(packagePath('onnx', 'fashion-mnist'));
-  const { model, images, accuracy, inversion } = await evaluate();
-  t.equal(model, 'fashion-mnist');
-  t.equal(images, 10_000);
-  t.equal(accuracy, measured!.accuracy);
-  t.same(inversion, { exactFloat: 10_000, exactPixels: 10_000, relativeErrorMean: 0, relativeErrorMax: 0 });
+  t.same(await evaluate('fashion-mnist', flags), {
+    model: 'fashion-mnist',
+    images: 10_000,
+    accuracy: measured!.accuracy,
+    inversion: { exactFloat: 10_000, exactPixels: 10_000, relativeErrorMean: 0, relativeErrorMax: 0 },
+  });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import t, { type Test } from 'tap';
-import { writeListed } from '../../../export/model/folder.js';
+import { writeListed } from '../../../export/files/write.js';
 import { type Config, readConfig } from '../../../src/common/config.js';
 import { explainExit } from '../../../src/common/exit-codes.js';
 import { openEngine } from '../../../src/engine/engine.js';
