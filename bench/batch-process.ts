@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
-import { packagePath } from '../export/files/package.js';
 import type { Summary } from '../src/jobs/run.js';
-import { environment } from './server.js';
+import { environment, irevnet } from './server.js';
 
 /** Starts `irevnet batch` in its own process. Its progress is not shown. */
 export const startBatch = (args: readonly string[]): ChildProcess =>
-  spawn(process.execPath, [packagePath('dist', 'src', 'cli', 'main.js'), 'batch', ...args, '--json'], {
+  spawn(process.execPath, [...irevnet, 'batch', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: { ...environment, ...process.env },
   });

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runBatch } from './batch-process.js';
-import { type Ceiling, sweep, type Way, withCeiling } from './ceiling.js';
-import { withFolder } from './models.js';
+import { type Ceiling, openCeiling, sweep, type Way } from './ceiling.js';
 import { writeFashion } from './pictures.js';
+import { temporaryFolder } from './server.js';
 import { mean, median, readable, rounded } from './statistics.js';
 import { type Choice, eachSubject } from './subjects.js';
 
@@ -20,34 +20,32 @@ const WAYS = 3;
  * the whole process, and `cpuRatio` images per second of processor time, which suffers less from other load.
  */
 export const batch = ({ seconds = 5 }: Choice): AsyncGenerator<object> =>
-  eachSubject({ seconds }, ['fashion-mnist'], (subject) =>
-    withFolder((folder) =>
-      withCeiling({ ...subject, batches: [...subject.batches, ...LARGER] }, async function* (ceiling) {
-        const [images, output] = [join(folder, 'images'), join(folder, 'encoded')];
-        yield { images: IMAGES, ...(await writeFashion(images, IMAGES)) };
-        const ways = (await sweep(ceiling, seconds)).slice(-WAYS);
-        const args = ['encode', '--input', images, '--output', output, ...subject.flags];
-        const raw = [await best(ceiling, ways, seconds)];
-        const rounds: Round[] = [];
-        for (let round = 0; round < ROUNDS; round++) {
-          const start = performance.now();
-          const run = await runBatch(...args);
-          const inAll = (1000 * IMAGES) / (performance.now() - start);
-          await rm(output, { recursive: true });
-          raw.push(await best(ceiling, ways, seconds));
-          const [wall, cpu] = (['wall', 'cpu'] as const).map((clock) => mean(raw.slice(-2).map((r) => r[clock])));
-          const ratios = {
-            ratio: run.imagesPerSecond / wall!,
-            ratioInAll: inAll / wall!,
-            cpuRatio: IMAGES / run.cpuSeconds / cpu!,
-          };
-          rounds.push(ratios);
-          yield { imagesPerSecond: rounded(run.imagesPerSecond), ceiling: rounded(wall!), ...readable(ratios) };
-        }
-        yield { of: 'median', ceiling: rounded(median(raw.map(({ wall }) => wall))), ways, ...medians(rounds) };
-      }),
-    ),
-  );
+  eachSubject({ seconds }, ['fashion-mnist'], async function* (subject) {
+    await using folder = await temporaryFolder();
+    await using ceiling = await openCeiling({ ...subject, batches: [...subject.batches, ...LARGER] });
+    const [images, output] = [join(folder.path, 'images'), join(folder.path, 'encoded')];
+    yield { images: IMAGES, ...(await writeFashion(images, IMAGES)) };
+    const ways = (await sweep(ceiling, seconds)).slice(-WAYS);
+    const args = ['encode', '--input', images, '--output', output, ...subject.flags];
+    const raw = [await best(ceiling, ways, seconds)];
+    const rounds: Round[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = performance.now();
+      const run = await runBatch(...args);
+      const inAll = (1000 * IMAGES) / (performance.now() - start);
+      await rm(output, { recursive: true });
+      raw.push(await best(ceiling, ways, seconds));
+      const [wall, cpu] = (['wall', 'cpu'] as const).map((clock) => mean(raw.slice(-2).map((r) => r[clock])));
+      const ratios = {
+        ratio: run.imagesPerSecond / wall!,
+        ratioInAll: inAll / wall!,
+        cpuRatio: IMAGES / run.cpuSeconds / cpu!,
+      };
+      rounds.push(ratios);
+      yield { imagesPerSecond: rounded(run.imagesPerSecond), ceiling: rounded(wall!), ...readable(ratios) };
+    }
+    yield { of: 'median', ceiling: rounded(median(raw.map(({ wall }) => wall))), ways, ...medians(rounds) };
+  });
 
 interface Round {
   readonly ratio: number;

@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os';
 import { noiseImages } from '../export/data/noise.js';
 import { tensor } from '../export/graph/tensor.js';
 import { readModelFolder } from '../export/model/folder.js';
+import { together } from './server.js';
+import { openThread, runsPerSecond } from './sessions.js';
 import { median, rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject, subjects } from './subjects.js';
-import { type BenchWorker, openWorker, runsPerSecond } from './workers.js';
 
 const ROUNDS = 3;
 
@@ -14,22 +15,21 @@ export interface Way {
   readonly sessions: number;
 }
 
-/** ONNX Runtime alone, without service, requests and pictures: what a service can reach at most. */
-export interface Ceiling {
+/** ONNX Runtime alone, without service, requests and image files: the most that a service can reach. */
+export interface Ceiling extends AsyncDisposable {
   readonly ways: readonly Way[];
-  /** Images a second, measured over so many seconds. */
+  /** Images a second, measured over this many seconds. */
   rate(way: Way, seconds: number): Promise<number>;
-  close(): Promise<void>;
 }
 
-/** Loads a subject's graph once for all cores, and once for each. */
-export async function openCeiling({ folder, batches }: Subject): Promise<Ceiling> {
+/** Loads Φ of a subject once for all cores, and once for each core. */
+export async function openCeiling({ folder, batches }: Pick<Subject, 'folder' | 'batches'>): Promise<Ceiling> {
   const { input } = await readModelFolder(folder);
   const cores = availableParallelism();
-  const splits = new Map<number, readonly BenchWorker[]>(
+  const splits = new Map(
     [...new Set([1, cores])].map((sessions) => [
       sessions,
-      Array.from({ length: sessions }, () => openWorker({ folder, threads: cores / sessions })),
+      Array.from({ length: sessions }, () => openThread({ folder, threads: cores / sessions })),
     ]),
   );
   const orderOf = (batch: number, runs: number) => {
@@ -40,19 +40,17 @@ export async function openCeiling({ folder, batches }: Subject): Promise<Ceiling
   return {
     ways: batches.flatMap((batch) => [...splits.keys()].map((sessions) => ({ batch, sessions }))),
     async rate({ batch, sessions }, seconds) {
-      const workers = splits.get(sessions)!;
-      // The first runs take memory, and tell how many fill the time.
-      const about = await runsPerSecond(workers, orderOf(batch, 2));
+      const threads = splits.get(sessions)!;
+      // The first runs allocate memory, and tell how many runs fill the time.
+      const about = await runsPerSecond(threads, orderOf(batch, 2));
       const runs = Math.max(1, Math.round((about * seconds) / sessions));
-      return batch * (await runsPerSecond(workers, orderOf(batch, runs)));
+      return batch * (await runsPerSecond(threads, orderOf(batch, runs)));
     },
-    async close() {
-      await Promise.all([...splits.values()].flat().map((worker) => worker.close()));
-    },
+    ...together([...splits.values()].flat()),
   };
 }
 
-/** Images a second in every way, the median of some rounds; the best last. */
+/** Images a second in every way, the median of some rounds; the best way is last. */
 export async function sweep(ceiling: Ceiling, seconds: number): Promise<(Way & { imagesPerSecond: number })[]> {
   const rates = new Map<Way, number[]>(ceiling.ways.map((way) => [way, []]));
   for (let round = 0; round < ROUNDS; round++) {
@@ -63,23 +61,9 @@ export async function sweep(ceiling: Ceiling, seconds: number): Promise<(Way & {
     .sort((a, b) => a.imagesPerSecond - b.imagesPerSecond);
 }
 
-/** Opens a ceiling, uses it and closes it. */
-export async function* withCeiling(
-  subject: Subject,
-  use: (ceiling: Ceiling) => AsyncIterable<object>,
-): AsyncGenerator<object> {
-  const ceiling = await openCeiling(subject);
-  try {
-    yield* use(ceiling);
-  } finally {
-    await ceiling.close();
-  }
-}
-
-/** Images a second of Φ alone, by size of the batch and number of sessions; the best comes last. */
+/** Images a second of Φ alone, by batch size and number of sessions; the best way is last. */
 export const ceiling = (choice: Choice): AsyncGenerator<object> =>
-  eachSubject(choice, subjects, (subject) =>
-    withCeiling(subject, async function* (opened) {
-      yield* await sweep(opened, subject.seconds / 2);
-    }),
-  );
+  eachSubject(choice, subjects, async function* (subject) {
+    await using opened = await openCeiling(subject);
+    yield* await sweep(opened, subject.seconds / 2);
+  });

@@ -2,15 +2,15 @@
 
     fastapi_server.py SETTINGS.json PORT THREADS AT_ONCE
 
-THREADS are those of an operation of PyTorch, AT_ONCE the requests that are computed at the same time; the framework's
-default is 40. uvicorn takes uvloop and httptools where they are installed.
+THREADS are the threads of one operation of PyTorch, AT_ONCE the requests that are computed at the same time (FastAPI's default
+is 40). uvicorn uses uvloop and httptools where they are installed.
 """
 import io
 import json
 import os
 import sys
 
-# Else the threads of OpenMP and of BLAS get in each other's way (see irevnet_torch.py); read when torch is loaded.
+# The threads of OpenMP and of BLAS would compete otherwise (see irevnet_torch.py). It is read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import anyio.to_thread
@@ -82,7 +82,7 @@ def compute_logits(data: bytes = Depends(body)):
     return network.forward(read_pixels(data))[1].flatten().tolist()
 
 
-# One image of each kind before the first request, as our service does it.
+# One image before the first request, as irevnet's service does it.
 with torch.inference_mode():
     network.forward(torch.zeros(1, size[1], size[0], spec["channels"], dtype=torch.uint8))
 uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)

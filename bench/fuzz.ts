@@ -1,132 +1,126 @@
-import { mkdir, mkdtemp, open, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Command } from 'commander';
 import { seeded } from '../export/data/random.js';
-import { positive, whole } from '../src/cli/numbers.js';
-import { type Case, makeCase, type Seeds } from './fuzz/cases.js';
-import { exchange, type Replies, type Reply } from './fuzz/http.js';
+import { whole } from '../src/cli/numbers.js';
+import { problems } from '../src/common/problems.js';
+import { drawRequest, type HostileRequest, type Seeds } from './fuzz/requests.js';
 import { featureSeeds, imageSeeds } from './fuzz/seeds.js';
-import { inferenceRequests } from './inference.js';
+import { inferenceRequests } from './requests.js';
 import { type Server, startServer } from './server.js';
-import { createCounts } from './table.js';
 
-// Sends requests that are wrong in every way to a service on this machine, and looks whether it stands. The same seed
-// gives the same requests.
+// Sends hostile requests to a service of its own. The service must answer each complete one, never with a 5xx, and every
+// refusal with a known problem code; at the end it must still classify, and its memory must not have grown much.
 
 const CONNECTIONS = 8;
-/** Requests after which the memory is taken for what the service needs. */
-const WARM_UP = 800;
-/** Seconds of rest before memory is measured: V8 gives back what it does not need only when nothing happens for a while. */
-const REST = 45;
-/** How much of its memory the service may have gained in the end. */
-const GROWTH = 1.1;
-/** Seconds after which the service gives a request up, and after which we do. */
+/** The share of the requests after which memory is measured for the first time. */
+const WARM_UP = 0.25;
+/** The largest ratio of the memory at the end to that after the warm-up. */
+const GROWTH = 1.5;
+/** Seconds after which the service gives a request up, and after which this client does. */
 const TIMEOUT = 10;
-const HANG_MS = 30_000;
-/** When a client whose request may be incomplete says that no more will come. */
+const HANG = 30;
+/** Milliseconds after which a client with an incomplete request closes its side of the connection. */
 const END_MS = 300;
+const SHOWN = 20;
 
 const options = new Command('fuzz')
-  .description('Sends requests that are wrong in every way to a service of its own on this machine; ends in a table.')
+  .description('Sends hostile requests to a service of its own; the exit code is 1 when something was wrong.')
   .option('--count <n>', 'requests', whole(1), 20_000)
-  .option('--seed <n>', 'what they are drawn by', whole(0), 1)
-  .option('--minutes <n>', 'when to stop at the latest', positive, 20)
-  .option('--keep <folder>', 'where requests go that found something (default: a new folder)')
+  .option('--seed <n>', 'seed of the requests', whole(0), 1)
+  .option('--first <n>', 'the number of the first request, to repeat a single one', whole(0), 0)
   .parse()
-  .opts<{ count: number; seed: number; minutes: number; keep?: string }>();
-const { count, seed, minutes } = options;
-const keep = options.keep ?? (await mkdtemp(join(tmpdir(), 'irevnet-fuzz-')));
-await mkdir(keep, { recursive: true });
-const log = await open(join(keep, 'service.log'), 'w');
-const server = await startServer(['--timeout', `${TIMEOUT}`, '--log-level', 'error'], log.fd);
+  .opts<{ count: number; seed: number; first: number }>();
+const { count, seed, first } = options;
 const findings: string[] = [];
-const counts = createCounts();
+const statuses: Record<string, Record<string, number>> = {};
 
-let alive = true;
-server.ended.then(() => {
-  alive = false;
-});
+await using server = await startServer(['--timeout', `${TIMEOUT}`, '--log-level', 'error']);
+const seeds = {
+  images: await imageSeeds(),
+  features: featureSeeds(),
+  inference: await inferenceRequests(server.base, 'fashion-mnist'),
+};
+const warm = first + Math.ceil(WARM_UP * count);
+await sendAll(server, seeds, first, warm);
+const start = await server.megabytes();
+await sendAll(server, seeds, warm, first + count);
+const end = await server.megabytes();
+if (end > GROWTH * start) findings.push(`memory grew by more than ${GROWTH} times`);
+if (!(await classifies(server))) findings.push('the service does not classify any more');
 
-try {
-  const inference = await inferenceRequests(server.base, 'fashion-mnist');
-  const seeds: Seeds = { images: await imageSeeds(), features: featureSeeds(), inference };
-  const deadline = performance.now() + minutes * 60_000;
-  const warm = Math.min(WARM_UP, Math.ceil(count / 4));
-  await sendAll(seeds, 0, warm, deadline);
-  const before = alive ? await rested(server) : 0;
-  const sent = warm + (await sendAll(seeds, warm, count, deadline));
-  const after = alive ? await rested(server) : 0;
-  if (after > GROWTH * before) findings.push(`the memory grew from ${megabytes(before)} to ${megabytes(after)}`);
-  const memory = `${megabytes(before)} after ${warm} requests, ${megabytes(after)} in the end`;
-  process.stdout.write(`${counts}\n\nseed ${seed}, ${sent} requests; memory ${memory}\n`);
-} finally {
-  const code = await server.stop();
-  if (code !== 0) findings.push(`the service ended with ${code}`);
-  await log.close();
-}
-for (const finding of findings) process.stdout.write(`${finding}\n`);
-process.stdout.write(findings.length === 0 ? 'nothing found\n' : `${findings.length} findings; requests in ${keep}\n`);
+console.table(statuses);
+console.log(`${count} requests, seed ${seed}; memory: ${start} MB after a quarter of them, ${end} MB at the end`);
+for (const finding of findings.slice(0, SHOWN)) console.log(finding);
+console.log(findings.length === 0 ? 'nothing found' : `${findings.length} findings`);
 process.exitCode = findings.length === 0 ? 0 : 1;
 
-/** Sends the requests of these numbers, some at a time, until time is up or the service ends. Gives how many were sent. */
-async function sendAll(seeds: Seeds, from: number, to: number, deadline: number): Promise<number> {
+async function sendAll({ port }: Server, seeds: Seeds, from: number, to: number): Promise<void> {
   let next = from;
   const client = async () => {
-    while (alive && next < to && performance.now() < deadline) {
+    while (next < to) {
       const number = next++;
-      const made = makeCase(seeded(seed, number), seeds);
-      const answer = await exchange(server.port, made.bytes, {
-        endMs: made.whole ? HANG_MS : END_MS,
-        limitMs: HANG_MS,
-      });
-      counts.add(made.kind, String(answer.replies[0]?.status ?? 'closed'));
-      // That a process has ended is known a little later than that its connections have.
-      if (answer.replies.length === 0) await sleep(100);
-      const wrong = alive ? mistakeOf(made, answer) : 'the service ended while this was under way';
-      if (wrong !== undefined) await remember(number, made, wrong);
+      const request = drawRequest(seeded(seed, number), seeds);
+      const answers = await exchange(port, request);
+      const status = answers?.[0]?.slice(9, 12) ?? 'none';
+      statuses[request.kind] ??= {};
+      statuses[request.kind]![status] = (statuses[request.kind]![status] ?? 0) + 1;
+      const wrong = mistakeIn(request, answers);
+      if (wrong !== undefined) findings.push(`request ${number} (${request.kind}): ${wrong}`);
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, client));
-  return next - from;
 }
 
-/** What is wrong with what came back; undefined when nothing is. */
-function mistakeOf({ whole }: Case, { replies, hung }: Replies): string | undefined {
-  if (hung) return 'no answer in time';
-  if (replies.length === 0) return whole ? 'no answer' : undefined;
-  if (whole && replies.some(({ status }) => status === 408)) return 'status 408, though all of the request was sent';
-  return replies.map(faultOf).find((fault) => fault !== undefined);
+/** Sends bytes on a new connection. Resolves with the answers when it is closed; undefined where that takes too long. */
+async function exchange(port: number, { bytes, complete }: HostileRequest): Promise<string[] | undefined> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const chunks: Buffer[] = [];
+  // A reset ends a connection too; whether the service has answered before is seen in the bytes.
+  socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => undefined);
+  socket.on('end', () => socket.destroy());
+  socket.write(bytes);
+  const closing = setTimeout(() => socket.end(), complete ? HANG * 1000 : END_MS);
+  const closed = await once(socket, 'close', { signal: AbortSignal.timeout(HANG * 1000) }).catch(() => undefined);
+  clearTimeout(closing);
+  socket.destroy();
+  const text = Buffer.concat(chunks).toString('latin1');
+  return (
+    closed &&
+    text.split(/(?=HTTP\/1\.1 \d{3} )/).filter((answer) => answer !== '' && !answer.startsWith('HTTP/1.1 100'))
+  );
 }
 
-function faultOf({ status, type, body }: Reply): string | undefined {
-  if (status === undefined) return 'bytes that are no answer';
-  if (status >= 500) return `status ${status}: ${body.toString('latin1').slice(0, 300)}`;
-  if (status < 400 || body.length === 0) return undefined;
-  return type.endsWith('json') && isJson(body) ? undefined : `status ${status} without a reason that can be read`;
+/** What is wrong with the answers to a request; undefined when nothing is. */
+function mistakeIn({ complete, bytes }: HostileRequest, answers: readonly string[] | undefined): string | undefined {
+  if (answers === undefined) return `the connection is open after ${HANG} s`;
+  if (complete && answers.length === 0) return 'no answer';
+  for (const answer of answers) {
+    const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? Number.NaN);
+    const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
+    if (Number.isNaN(status)) return `not an HTTP answer: ${answer.slice(0, 100)}`;
+    if (complete && status === 408) return 'status 408 although the request was complete';
+    if (
+      status >= 500 ||
+      (status >= 400 && !bytes.toString('latin1', 0, 5).startsWith('HEAD') && !isProblem(status, body))
+    )
+      return `status ${status}: ${body.slice(0, 300)}`;
+  }
+  return undefined;
 }
 
-function isJson(body: Buffer): boolean {
+/** Whether a body is a known problem of this status, or an error of the Open Inference Protocol. */
+function isProblem(status: number, body: string): boolean {
   try {
-    return typeof JSON.parse(body.toString()) === 'object';
+    const { code, error } = JSON.parse(body) as { code?: string; error?: string };
+    return typeof error === 'string' || problems[code as keyof typeof problems]?.status === status;
   } catch {
     return false;
   }
 }
 
-async function remember(number: number, { kind, bytes }: Case, wrong: string): Promise<void> {
-  const file = `${number}-${kind.replaceAll(' ', '-')}.http`;
-  await writeFile(join(keep, file), bytes);
-  findings.push(`${file}: ${wrong}`);
-}
-
-/** The bytes that the service holds after a rest. */
-async function rested(service: Server): Promise<number> {
-  await sleep(REST * 1000);
-  return service.rss();
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
+async function classifies({ base }: Server): Promise<boolean> {
+  const headers = { 'content-type': 'image/png' };
+  const body = seeds.images[0]! as Uint8Array<ArrayBuffer>;
+  return (await fetch(`${base}/classify`, { method: 'POST', headers, body }).catch(() => undefined))?.ok === true;
 }

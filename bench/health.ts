@@ -1,47 +1,44 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeNpy } from '../export/formats/npy.js';
 import { sizeOf, tensor } from '../export/graph/tensor.js';
-import { type Server, startServer, withServer } from './server.js';
+import { closedLoop } from './load.js';
+import { post } from './requests.js';
+import { startServer } from './server.js';
 import { quantile, rounded, timed } from './statistics.js';
+import type { Choice } from './subjects.js';
 
-/** Features in a request, and requests one after another. */
+/** Features in a request. */
 const IMAGES = 256;
-const BATCHES = 16;
 const PAUSE_MS = 5;
 
-/** Latency of `GET /healthz` while the service decodes large batches, against its latency when idle. */
-export const health = (): AsyncGenerator<object> => withServer(startServer(), compare);
-
-async function* compare({ base }: Server): AsyncGenerator<object> {
-  const { features } = (await (await fetch(`${base}/models/fashion-mnist`)).json()) as {
+/** Latency of `GET /healthz` while the service decodes large batches, and while it is idle. */
+export async function* health({ seconds = 5 }: Choice): AsyncGenerator<object> {
+  await using server = await startServer();
+  const { features } = (await (await fetch(`${server.base}/models/fashion-mnist`)).json()) as {
     features: { shape: number[] };
   };
   const dims = [IMAGES, ...features.shape];
-  const body = Buffer.concat(writeNpy(tensor('float32', dims, new Float32Array(sizeOf(dims)).fill(0.5))));
-  let running = true;
-  const load = decodeAll(base, body).finally(() => {
-    running = false;
-  });
-  load.catch(() => undefined);
-  const busy: number[] = [];
-  while (running) {
-    busy.push(await timed(async () => (await fetch(`${base}/healthz`)).arrayBuffer()));
-    await sleep(PAUSE_MS);
-  }
-  await load;
-  const idle: number[] = [];
-  for (let i = 0; i < busy.length; i++)
-    idle.push(await timed(async () => (await fetch(`${base}/healthz`)).arrayBuffer()));
-  yield { probes: busy.length, busy: summary(busy), idle: summary(idle) };
+  const npy = Buffer.concat(writeNpy(tensor('float32', dims, new Float32Array(sizeOf(dims)).fill(0.5))));
+  const request = post('/decode?format=npy', 'application/octet-stream', npy);
+
+  const loading = closedLoop(server.base, [request], { clients: 1, seconds });
+  const busy = await probes(server.base, seconds + 1);
+  const { answers } = await loading;
+  if (!answers.every(({ status }) => status === '200')) throw new Error('a decode failed');
+  const idle = await probes(server.base, seconds);
+  yield { probes: busy.length, busy: percentiles(busy), idle: percentiles(idle) };
 }
 
-async function decodeAll(base: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
-  const headers = { 'content-type': 'application/octet-stream' };
-  for (let i = 0; i < BATCHES; i++) {
-    const reply = await fetch(`${base}/decode?format=npy`, { method: 'POST', body, headers });
-    if (!reply.ok) throw new Error(await reply.text());
-    await reply.arrayBuffer();
+/** The latencies of `GET /healthz`, one after the other for this many seconds. */
+async function probes(base: string, seconds: number): Promise<number[]> {
+  const ms: number[] = [];
+  for (const end = performance.now() + 1000 * seconds; performance.now() < end; await sleep(PAUSE_MS)) {
+    ms.push(await timed(async () => (await fetch(`${base}/healthz`)).arrayBuffer()));
   }
+  return ms;
 }
 
-const summary = (ms: readonly number[]) => ({ p50Ms: rounded(quantile(ms, 0.5)), p99Ms: rounded(quantile(ms, 0.99)) });
+const percentiles = (ms: readonly number[]) => ({
+  p50Ms: rounded(quantile(ms, 0.5)),
+  p99Ms: rounded(quantile(ms, 0.99)),
+});

@@ -7,15 +7,13 @@ import { ceiling } from './ceiling.js';
 import { compare } from './compare.js';
 import { health } from './health.js';
 import { inverse } from './inverse.js';
-import { overload } from './overload.js';
 import { recovery } from './recovery.js';
 import { service } from './service.js';
 import { type Choice, subjects } from './subjects.js';
-import { survivors } from './survivors.js';
 import { throughput } from './throughput.js';
 import { trainingStep } from './training-step.js';
 
-/** Every benchmark. Each gives JSON lines; figures that matter are ratios against a baseline of the same run. */
+/** Every benchmark. Each yields the lines that are printed. */
 const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<object>>> = {
   'training-step': trainingStep,
   inverse,
@@ -24,25 +22,20 @@ const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<obje
   ceiling,
   service,
   compare,
-  overload,
   recovery,
-  survivors,
+  backends,
   batch,
   'batch-killed': batchKilled,
-  backends,
 };
 
 const program = new Command('bench')
-  .description('Measures; prints JSON lines. Speed is told as a ratio against a baseline of the same run.')
-  .addArgument(new Argument('[names...]', 'all, when none is named').choices(Object.keys(benchmarks)))
-  .option('--seconds <n>', 'how long each measurement takes, where a benchmark leaves that open', positive)
-  .addOption(new Option('--model <name>', 'only with this model').choices(subjects))
-  .option('--compare', 'the benchmark of this name: beside a FastAPI and PyTorch server')
+  .description('Runs benchmarks and prints JSON lines. Speed is a ratio to a baseline of the same run.')
+  .addArgument(new Argument('[names...]', 'benchmarks (default: all)').choices(Object.keys(benchmarks)))
+  .option('--seconds <n>', 'duration of each measurement (default: that of the benchmark)', positive)
+  .addOption(new Option('--model <name>', 'only this model').choices(subjects))
   .parse();
-const { compare: compared, ...choice } = program.opts<Choice & { compare?: true }>();
-const wanted = compared ? ['compare'] : program.args;
-for (const name of wanted.length > 0 ? wanted : Object.keys(benchmarks)) {
-  for await (const line of benchmarks[name]!(choice)) {
+for (const name of program.args.length > 0 ? program.args : Object.keys(benchmarks)) {
+  for await (const line of benchmarks[name]!(program.opts<Choice>())) {
     process.stdout.write(`${JSON.stringify({ benchmark: name, ...line })}\n`);
   }
 }

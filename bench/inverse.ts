@@ -6,7 +6,7 @@ import { median, rounded, timed } from './statistics.js';
 
 const ROUNDS = 60;
 
-/** Time of Φ⁻¹ over the time of Φ on the shipped model, the two in turn. */
+/** The time of Φ⁻¹ over the time of Φ on the shipped model, the two in turn. */
 export async function* inverse(): AsyncGenerator<object> {
   const model = await openModel(packagePath('onnx', 'fashion-mnist'));
   for (const threads of [1, 2]) {
@@ -15,12 +15,13 @@ export async function* inverse(): AsyncGenerator<object> {
       const { pixels, height, width, channels } = noiseImages(batch, model.network.input, 1);
       const feeds = { pixels: tensor('uint8', [batch, height, width, channels], pixels) };
       const { features } = await graphs.forward.run(feeds, ['features']);
-      const [there, back]: number[][] = [[], []];
+      const forward: number[] = [];
+      const backward: number[] = [];
       for (let round = 0; round < ROUNDS; round++) {
-        there!.push(await timed(() => graphs.forward.run(feeds, ['features', 'logits'])));
-        back!.push(await timed(() => graphs.inverse!.run({ features: features! }, ['pixels'])));
+        forward.push(await timed(() => graphs.forward.run(feeds, ['features', 'logits'])));
+        backward.push(await timed(() => graphs.inverse!.run({ features: features! }, ['pixels'])));
       }
-      const [forwardMs, inverseMs] = [median(there!), median(back!)];
+      const [forwardMs, inverseMs] = [median(forward), median(backward)];
       const ratio = rounded(inverseMs / forwardMs);
       yield { threads, batch, forwardMs: rounded(forwardMs), inverseMs: rounded(inverseMs), ratio };
     }

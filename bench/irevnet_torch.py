@@ -1,4 +1,4 @@
-"""The i-RevNet of a model folder in PyTorch, on plain floats: the baseline of throughput.ts and compare.ts.
+"""The i-RevNet of a model folder in PyTorch, on plain floats: the baseline of throughput.ts, compare.ts and training-step.ts.
 
 At batch 1, PyTorch 1.13 computes small 3x3 convolutions by BLAS. Debian's default BLAS is a slow one; libopenblas0 is not,
 but its threads and OpenMP's get in each other's way unless OMP_WAIT_POLICY=PASSIVE, which costs at batch 8.
@@ -36,14 +36,15 @@ def psi_inverse(y, b):
     return y.view(n, b, b, c // b**2, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // b**2, h * b, w * b)
 
 
-def norm_relu(x, weights, name):
+def norm_relu(x, weights, name, training):
     mean, var, weight, bias = (weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-    return F.relu(F.batch_norm(x, mean, var, weight, bias))
+    return F.relu(F.batch_norm(x, mean, var, weight, bias, training))
 
 
 class Network:
-    def __init__(self, config, weights):
+    def __init__(self, config, weights, training=False):
         self.config = config
+        self.training = training
         self.weights = weights
         spec = config["input"]
         self.padding = [spec["padding"]] * 4
@@ -54,7 +55,7 @@ class Network:
     def bottleneck(self, block, x):
         for conv, kernel in enumerate(self.config["kernels"], 1):
             if block > 1 or conv > 1:
-                x = norm_relu(x, self.weights, f"block{block}.norm{conv}")
+                x = norm_relu(x, self.weights, f"block{block}.norm{conv}", self.training)
             stride = self.strides[block - 1] if conv == 1 else 1
             x = F.conv2d(x, self.weights[f"block{block}.conv{conv}.weight"], stride=stride, padding=kernel // 2)
         return x
@@ -70,7 +71,7 @@ class Network:
                 x1, x2 = psi(x1, stride), psi(x2, stride)
             x1, x2 = x2, x1 + f
         features = torch.cat([x1, x2], 1)
-        pooled = norm_relu(features, self.weights, "head.norm").mean((2, 3))
+        pooled = norm_relu(features, self.weights, "head.norm", self.training).mean((2, 3))
         return features, F.linear(pooled, self.weights["head.linear.weight"], self.weights["head.linear.bias"])
 
     def inverse(self, features):

@@ -1,84 +1,75 @@
-import { fileURLToPath } from 'node:url';
-import { count, during } from './during.js';
-import { type Answer, isAnswered } from './load.js';
-import { type Server, startProcess, startServer, withServer } from './server.js';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { faults } from './faults.js';
+import { type Answer, closedLoop, goodput, isAnswered, statusesOf } from './load.js';
+import { type Server, startServer, temporaryFolder } from './server.js';
 import { rounded } from './statistics.js';
 import { type Choice, eachSubject, type Subject } from './subjects.js';
 
 const CLIENTS = 16;
 const SECONDS = 10;
-/** The share of the rate before to which it has to come back. */
+/** The rate is back when it reaches this share of the rate before, counted over windows of this many milliseconds. */
 const SHARE = 0.9;
-/** Milliseconds over which a rate is taken, from one such window to the next, and within which the rate falls. */
-const WINDOW = 500;
-const STEP = 50;
-const FALL = 3000;
+const WINDOW = 250;
 
 /**
- * What becomes of requests when a worker dies in the middle of a batch, and when the service is asked to end: nobody may
- * be left without an answer.
+ * What happens to requests when a worker dies with a batch, and when the service is told to end: is every request answered,
+ * and when is the rate of requests back?
  */
 export const recovery = ({ seconds = SECONDS }: Choice): AsyncGenerator<object> =>
   eachSubject({}, ['fashion-mnist'], async function* (subject) {
-    const script = fileURLToPath(new URL('./mortal-service.js', import.meta.url));
     for (const workers of [1, 2]) {
-      const starting = startProcess(process.execPath, (port) => [
-        script,
-        '--port',
-        `${port}`,
-        '--workers',
-        `${workers}`,
-      ]);
-      yield* withServer(starting, async function* (server) {
-        yield { event: 'a worker dies', workers, ...(await killWorker(subject, server, seconds)) };
-      });
+      await using folder = await temporaryFolder();
+      const deadly = join(folder.path, 'deadly');
+      await using server = await startServer([...subject.flags, '--workers', `${workers}`], faults({ deadly }));
+      yield { event: 'a worker dies', workers, ...(await killWorker(subject, server, seconds, deadly)) };
     }
-    yield* withServer(startServer(subject.flags), async function* (server) {
-      yield { event: 'SIGTERM', ...(await terminate(subject, server, seconds)) };
-    });
+    await using server = await startServer(subject.flags);
+    yield { event: 'SIGTERM', ...(await terminate(subject, server, seconds)) };
   });
 
-async function killWorker(subject: Subject, { base, pid }: Server, seconds: number) {
-  const { answers, at } = await during(subject, base, { clients: CLIENTS, seconds }, () =>
-    process.kill(pid, 'SIGUSR2'),
-  );
-  const from = answers[0]!.end + 1000;
-  const before = (1000 * answers.filter(({ end }) => end >= from && end < at).length) / (at - from);
+async function killWorker(subject: Subject, server: Server, seconds: number, deadly: string) {
+  const { at, ...load } = await loadWith(subject, server, seconds, () => writeFileSync(deadly, ''));
+  const before = goodput({ ...load, to: at });
+  const after = load.answers.filter(({ end }) => end >= at);
+  const windows = Array.from({ length: Math.floor((load.to - at) / WINDOW) }, (_, i) => {
+    const from = at + i * WINDOW;
+    return (1000 * after.filter(({ end }) => end >= from && end < from + WINDOW).length) / WINDOW;
+  });
+  const back = windows.findIndex((rate) => rate >= SHARE * before);
   return {
-    statuses: count(answers),
-    unanswered: answers.filter((answer) => !isAnswered(answer)).length,
+    ...verdict(load.answers),
     requestsPerSecond: rounded(before),
-    slowestMs: rounded(Math.max(...answers.filter(({ end }) => end >= at).map(({ due, end }) => end - due))),
-    ...recoveryOf(answers, at, SHARE * before),
+    slowestMs: rounded(Math.max(...after.map(({ start, end }) => end - start))),
+    lowestPerSecond: rounded(Math.min(...windows)),
+    secondsUntilRecovered: back < 0 ? null : (back * WINDOW) / 1000,
   };
 }
 
-/** The lowest rate within some seconds of a moment, and how long it took from there until the rate was back. */
-function recoveryOf(answers: readonly Answer[], at: number, perSecond: number) {
-  const ends = answers.map(({ end }) => end).filter((end) => end >= at);
-  const last = Math.max(...ends) - WINDOW;
-  const windows = Array.from({ length: Math.floor((last - at) / STEP) }, (_, i) => {
-    const from = at + i * STEP;
-    return { from, rate: (1000 * ends.filter((end) => end >= from && end < from + WINDOW).length) / WINDOW };
-  });
-  const lowest = Math.min(...windows.filter(({ from }) => from < at + FALL).map(({ rate }) => rate));
-  const fell = windows.findIndex(({ rate }) => rate === lowest);
-  const back = windows.slice(fell).find(({ rate }) => rate >= perSecond);
-  const seconds = back && (lowest >= perSecond ? 0 : rounded((back.from - at) / 1000));
-  return { lowestPerSecond: rounded(lowest), secondsUntilRecovered: seconds ?? null };
-}
-
-/** Requests that were sent before the signal have been accepted; those sent after it may be refused. */
-async function terminate(subject: Subject, { base, pid, ended }: Server, seconds: number) {
-  const { answers, at } = await during(subject, base, { clients: CLIENTS, seconds }, () =>
-    process.kill(pid, 'SIGTERM'),
-  );
-  const under = answers.filter(({ due, end }) => due < at && end >= at);
+/** Requests sent before SIGTERM must be answered; those sent after it may be refused, also without an answer. */
+async function terminate(subject: Subject, server: Server, seconds: number) {
+  const { at, answers } = await loadWith(subject, server, seconds, () => process.kill(server.pid, 'SIGTERM'));
+  const accepted = answers.filter(({ start }) => start < at);
   return {
-    underWay: under.length,
-    unanswered: answers.filter((answer) => answer.due < at && !isAnswered(answer)).length,
-    statuses: count(answers.filter(({ due }) => due < at)),
-    sentAfter: count(answers.filter(({ due }) => due >= at)),
-    exitCode: await ended,
+    ...verdict(accepted),
+    underWay: accepted.filter(({ end }) => end >= at).length,
+    sentAfter: statusesOf(answers.filter(({ start }) => start >= at)),
+    exitCode: await server.ended,
   };
+}
+
+const verdict = (answers: readonly Answer[]) => ({
+  answeredAll: answers.every((answer) => isAnswered(answer) && answer.status !== '503'),
+  unanswered: answers.filter((answer) => !isAnswered(answer)).length,
+  statuses: statusesOf(answers),
+});
+
+/** A load with an action in the middle, at the time `at`. */
+async function loadWith({ requests }: Subject, { base }: Server, seconds: number, act: () => void) {
+  const loading = closedLoop(base, requests, { clients: CLIENTS, seconds });
+  await sleep(1000 * (1 + seconds / 2));
+  const at = performance.now();
+  act();
+  return { ...(await loading), at };
 }

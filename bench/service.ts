@@ -1,30 +1,29 @@
-import { sweep, withCeiling } from './ceiling.js';
+import { openCeiling, sweep } from './ceiling.js';
 import { closedLoop, goodput, summary } from './load.js';
-import { startServer, withServer } from './server.js';
+import { startServer } from './server.js';
 import { mean, median, rounded } from './statistics.js';
-import { type Choice, eachSubject, type Subject, subjects } from './subjects.js';
+import { type Choice, eachSubject, subjects } from './subjects.js';
 
 const CLIENTS = [1, 2, 4, 8, 16, 32, 64];
 
 /**
- * The service, as it starts without flags, under so many clients: images a second over those of ONNX Runtime alone. That
- * is measured again before and after each number of clients, since the speed of a machine drifts.
+ * Images a second of the service, as it starts without flags, over those of ONNX Runtime alone, for several numbers of
+ * clients. ONNX Runtime is measured again before and after each, since the speed of a machine drifts.
  */
-export const service = (choice: Choice): AsyncGenerator<object> => eachSubject(choice, subjects, measure);
-
-const measure = (subject: Subject): AsyncGenerator<object> =>
-  withCeiling(subject, async function* (ceiling) {
+export const service = (choice: Choice): AsyncGenerator<object> =>
+  eachSubject(choice, subjects, async function* (subject) {
+    await using ceiling = await openCeiling(subject);
     const ways = await sweep(ceiling, subject.seconds / 2);
     for (const way of ways) yield { of: 'ceiling', ...way };
     const best = ways.at(-1)!;
-    yield* withServer(startServer(subject.flags), async function* ({ base }) {
-      const rates = [await ceiling.rate(best, subject.seconds / 2)];
-      for (const clients of CLIENTS) {
-        const load = await closedLoop(base, subject.requests, { clients, seconds: subject.seconds });
-        rates.push(await ceiling.rate(best, subject.seconds / 2));
-        const ratio = rounded(goodput(load) / mean(rates.slice(-2)));
-        yield { of: 'service', clients, ...summary(load), ceiling: rounded(mean(rates.slice(-2))), ratio };
-      }
-      yield { of: 'ceiling', ...best, imagesPerSecond: rounded(median(rates)), measured: rates.length };
-    });
+    await using server = await startServer(subject.flags);
+    const rates = [await ceiling.rate(best, subject.seconds / 2)];
+    for (const clients of CLIENTS) {
+      const load = await closedLoop(server.base, subject.requests, { clients, seconds: subject.seconds });
+      rates.push(await ceiling.rate(best, subject.seconds / 2));
+      const around = mean(rates.slice(-2));
+      const ratio = rounded(goodput(load) / around);
+      yield { of: 'service', clients, ...summary(load), ceiling: rounded(around), ratio };
+    }
+    yield { of: 'ceiling', ...best, imagesPerSecond: rounded(median(rates)), measured: rates.length };
   });

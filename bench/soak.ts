@@ -1,136 +1,89 @@
-import { open } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { Pool } from 'undici';
 import { seeded } from '../export/data/random.js';
+import { packagePath } from '../export/files/package.js';
 import { positive, whole } from '../src/cli/numbers.js';
-import { readMetrics } from './metrics.js';
+import { fashionImages } from './pictures.js';
+import { inferenceRequests } from './requests.js';
 import { startServer } from './server.js';
-import { openSurroundings } from './soak/around.js';
-import { drawKind, kinds } from './soak/kinds.js';
-import { rounded, trend } from './statistics.js';
-import { createCounts } from './table.js';
+import { drawKind, known } from './soak/kinds.js';
 
-// Everything that the service does, mixed with everything that clients do wrong, for a long time at a steady rate: is every
-// answer the right one, and does the memory stay?
+// Sends everything that clients ask for, mixed with everything that they do wrong, for a long time: are the answers right,
+// does no request stay in the service, and how much memory does it hold at the start and at the end?
 
-/** Two thirds of what two cores can do: it takes tens of thousands of requests until V8 and the allocator have what they need. */
-const RATE = 90;
-/** Seconds whose requests may be under way at once. */
-const CAP_SECONDS = 4;
-const SAMPLE_MS = 1000;
-/** When the service has done with what clients have left, after the last of them. */
+/** The share of the time after which memory is measured for the first time. */
+const WARM_UP = 1 / 3;
+/** Milliseconds after the last answer in which the service forgets the requests that clients have left. */
 const REST_MS = 2000;
-/** Samples without which nothing is said of a slope. */
-const LEAST = 60;
-/** Unexpected answers that are shown. */
+/** The largest ratio of the memory at the end to that after the warm-up. */
+const GROWTH = 1.5;
 const SHOWN = 20;
 
-interface Sample {
-  readonly seconds: number;
-  readonly megabytes: number;
-  readonly answered: number;
-}
-
-const options = new Command('soak')
-  .description(
-    'Mixed load, abuse included, on a service of its own on this machine; ends in a table and the slope of its memory.',
-  )
-  .option('--minutes <n>', 'how long', positive, 30)
-  .option('--rate <n>', 'requests a second; fewer where two cores do not keep up', positive, RATE)
-  .option('--seed <n>', 'what requests are drawn by', whole(0), 1)
-  .option('--log <file>', 'where the samples of each second go')
+const { minutes, clients, seed } = new Command('soak')
+  .description('Sends mixed load to a service of its own; the exit code is 1 when something was wrong.')
+  .option('--minutes <n>', 'duration', positive, 30)
+  .option('--clients <n>', 'clients that each send one request after the other', whole(1), 8)
+  .option('--seed <n>', 'seed of the requests', whole(0), 1)
   .parse()
-  .opts<{ minutes: number; rate: number; seed: number; log?: string }>();
-const { minutes, rate, seed } = options;
-const cap = Math.ceil(rate * CAP_SECONDS);
-const log = options.log === undefined ? undefined : await open(options.log, 'w');
-const counts = createCounts();
+  .opts<{ minutes: number; clients: number; seed: number }>();
 const unexpected: string[] = [];
-const samples: Sample[] = [];
-let answered = 0;
+const statuses: Record<string, Record<string, number>> = {};
+const count = (kind: string, status: string) => {
+  statuses[kind] ??= {};
+  statuses[kind]![status] = (statuses[kind]![status] ?? 0) + 1;
+};
 
-const server = await startServer(['--log-level', 'error'], 1);
-let alive = true;
-server.ended.then(() => {
-  alive = false;
-});
-const around = await openSurroundings(server, cap);
-try {
-  const start = performance.now();
-  const end = start + minutes * 60_000;
-  await Promise.all([sendUntil(end), sampleUntil(start, end)]);
-  if (alive) unexpected.push(...(await leftBehind()));
-} finally {
-  await around.pool.destroy();
-  const code = await server.stop();
-  if (code !== 0) unexpected.push(`the service ended with ${code}`);
-  await log?.close();
-}
-process.stdout.write(`${counts}\n\n${answered} answers, ${unexpected.length} unexpected\n`);
-for (const line of unexpected.slice(0, SHOWN)) process.stdout.write(`  ${line}\n`);
-process.stdout.write(`${memory()}\n`);
+await using server = await startServer(['--log-level', 'error']);
+const pool = new Pool(server.base, { connections: clients });
+const around = {
+  pool,
+  images: await known(pool, await fashionImages()),
+  photograph: await readFile(packagePath('test', 'data', 'images', 'boot-on-white.jpg')),
+  inference: await inferenceRequests(server.base, 'fashion-mnist'),
+};
+
+const begin = performance.now();
+const warm = begin + WARM_UP * minutes * 60_000;
+let next = 0;
+await sendUntil(warm);
+const start = await server.megabytes();
+await sendUntil(begin + minutes * 60_000);
+const end = await server.megabytes();
+if (end > GROWTH * start) unexpected.push(`memory grew by more than ${GROWTH} times`);
+await sleep(REST_MS);
+unexpected.push(...(await leftBehind()));
+await pool.destroy();
+
+console.table(statuses);
+console.log(`${next} requests; memory: ${start} MB after a third of the time, ${end} MB at the end`);
+for (const line of unexpected.slice(0, SHOWN)) console.log(line);
+console.log(unexpected.length === 0 ? 'every answer was right' : `${unexpected.length} unexpected`);
 process.exitCode = unexpected.length === 0 ? 0 : 1;
 
-/** Sends requests at fixed times, each of a kind that is drawn. */
-async function sendUntil(end: number): Promise<void> {
-  const under = new Set<Promise<void>>();
-  const start = performance.now();
-  for (let number = 0; alive; number++) {
-    const due = start + (number * 1000) / rate;
-    if (due >= end) break;
-    await sleep(Math.max(0, due - performance.now()));
-    if (under.size >= cap) await Promise.race(under);
-    const task = sendOne(number).finally(() => under.delete(task));
-    under.add(task);
-  }
-  await Promise.all(under);
+async function sendUntil(time: number): Promise<void> {
+  const client = async () => {
+    while (performance.now() < time) {
+      const number = next++;
+      const random = seeded(seed, number);
+      const { kind, run } = drawKind(random);
+      const { status, wrong } = await run(around, random).catch((error: Error) => ({
+        status: 'failed',
+        wrong: error.message,
+      }));
+      count(kind, status);
+      if (wrong !== undefined) unexpected.push(`request ${number}, ${kind}, ${status}: ${wrong}`);
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
 }
 
-async function sendOne(number: number): Promise<void> {
-  const random = seeded(seed, number);
-  const kind = drawKind(random);
-  const { status, wrong } = await kinds[kind]!.run(around, random).catch((error: Error) => ({
-    status: 'failed',
-    wrong: error.message,
-  }));
-  counts.add(kind, status);
-  answered++;
-  if (wrong !== undefined) unexpected.push(`request ${number}, ${kind}, ${status}: ${wrong}`);
-}
-
-/** Notes the memory of the service from time to time. */
-async function sampleUntil(start: number, end: number): Promise<void> {
-  while (alive && performance.now() < end) {
-    const seconds = (performance.now() - start) / 1000;
-    const sample = { seconds, megabytes: (await server.rss()) / 1e6, answered };
-    samples.push(sample);
-    await log?.write(`${JSON.stringify(sample)}\n`);
-    await sleep(SAMPLE_MS);
-  }
-}
-
-/** What the service takes for under way still, when nobody asks for anything any more. */
+/** Images and requests that the service counts as under way although no client waits. */
 async function leftBehind(): Promise<string[]> {
-  await sleep(REST_MS);
-  const read = await readMetrics(server.base);
+  const metrics = await (await fetch(`${server.base}/metrics`)).text();
+  const read = (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(metrics)![1]);
+  // One request is that for the metrics.
   const left = { images: read('irevnet_in_flight_images'), requests: read('irevnet_in_flight_requests') - 1 };
-  return Object.entries(left).flatMap(([what, count]) =>
-    count === 0 ? [] : [`${count} ${what} never came to an end`],
-  );
-}
-
-/** How the memory changed after the first third, in which the service takes what it needs. */
-function memory(): string {
-  const settled = samples.slice(Math.floor(samples.length / 3));
-  const [first, last] = [settled[0]!, settled.at(-1)!];
-  const between = `${Math.round(first.megabytes)} MB after ${Math.round(first.seconds)} s, ${Math.round(last.megabytes)} MB after ${Math.round(last.seconds)} s`;
-  if (settled.length < LEAST) return `memory: ${between}; too short to tell a slope`;
-  const { slope, standardError, from, to } = trend(
-    settled.map(({ seconds }) => seconds / 3600),
-    settled.map(({ megabytes }) => megabytes),
-  );
-  const zero = from <= 0 && to >= 0 ? 'zero is inside' : 'zero is outside';
-  const [shown, error, least, most] = [slope, standardError, from, to].map(rounded);
-  const interval = `95% interval ${least} to ${most}: ${zero}`;
-  return `memory: ${between}; slope ${shown} MB/h (standard error ${error}, ${interval})`;
+  return Object.entries(left).flatMap(([what, n]) => (n === 0 ? [] : [`${n} ${what} never ended`]));
 }

@@ -2,8 +2,8 @@
 
     throughput.py SETTINGS.json
 
-The first line of output has the logits of all images and the BLAS in use; then every line of input, an order
-{"direction", "batch", "runs"}, is answered by one: {"seconds"}.
+The first line of output has the logits of all images and the BLAS in use. Then every line of input, an order
+{"direction", "batch", "runs"}, is answered by a line: {"seconds"}.
 """
 import json
 import sys

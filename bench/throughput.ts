@@ -4,7 +4,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { noiseImages } from '../export/data/noise.js';
-import { packagePath } from '../export/files/package.js';
 import { type Graph, input, topological } from '../export/graph/graph.js';
 import { matmul } from '../export/graph/ops/matmul.js';
 import { owned, rows } from '../export/graph/rows.js';
@@ -14,20 +13,21 @@ import { emitInline, forwardGraph, inverseGraph } from '../export/model/graphs.j
 import { relativeError } from '../export/model/measure.js';
 import { type Configuration, configurations } from '../export/networks/configurations.js';
 import { buildNetwork, type Network, withGrid } from '../export/networks/index.js';
-import { python, randomModel, torchSettings, withFolder } from './models.js';
+import { temporaryFolder, together } from './server.js';
+import { type Order, openThread, runsPerSecond, type SessionThread } from './sessions.js';
 import { median, readable, rounded } from './statistics.js';
-import type { Order } from './throughput-worker.js';
-import { type BenchWorker, openWorker, runsPerSecond } from './workers.js';
+import { randomModel } from './subjects.js';
+import { baseline, python, REMEDY, torchSettings } from './torch.js';
 
 const NETWORK = 'irevnet-b';
 const THREADS = 2;
 const BATCHES = [1, 2, 8];
-/** Images that a session computes in one measurement, whatever the batch. */
+/** Images that a session computes in one measurement. */
 const IMAGES = 8;
 const ROUNDS = 5;
-/** The matrix product that the rate is compared with, so many times in one graph that the call itself costs nothing. */
+/** The matrix product that the rate is compared with; so many in one graph that the time of the call does not matter. */
 const PRODUCT = { size: 1024, times: 8 };
-/** How far logits may be from PyTorch's, relatively: the grid, which PyTorch does not have, is most of it. */
+/** The largest relative difference to PyTorch's logits; most of it comes from the grid, which PyTorch does not have. */
 const TOLERANCE = 1e-4;
 
 const directions = ['forward', 'inverse'] as const;
@@ -38,67 +38,66 @@ type Inputs = Readonly<Record<Direction, Tensor>>;
 type Rate = (direction: Direction, batch: number) => Promise<number>;
 
 /**
- * Images a second of Φ and Φ⁻¹ over PyTorch's, on a network of random weights for ImageNet: some by one, then by the
- * other, in turn. First on the grid that ships, then on plain floats; PyTorch computes on plain floats both times.
+ * Images a second of Φ and Φ⁻¹ over PyTorch's, measured in turn, on a network for ImageNet with random weights: first on the
+ * grid that it has by default, then on plain floats. PyTorch computes on plain floats both times.
  */
 export async function* throughput(): AsyncGenerator<object> {
-  const shipped = configurations[NETWORK]!;
-  for (const configuration of [shipped, withGrid(shipped, null)]) {
-    yield* withFolder((folder) => compare(join(folder, 'model'), configuration));
-  }
+  const configuration = configurations[NETWORK]!;
+  yield* compare(configuration);
+  yield* compare(withGrid(configuration, null));
 }
 
-async function* compare(folder: string, configuration: Configuration): AsyncGenerator<object> {
+async function* compare(configuration: Configuration): AsyncGenerator<object> {
+  await using temporary = await temporaryFolder();
+  const folder = join(temporary.path, 'model');
   const network = buildNetwork(configuration);
   const images = await prepare(folder, configuration, network);
-  const torch = await openTorch(join(folder, 'torch.json'));
-  const whole = openWorker({ folder, threads: THREADS });
-  const parts = Array.from({ length: THREADS }, () => openWorker({ folder, threads: 1 }));
-  try {
-    const { features, logitsError } = await check(whole, images, torch.logits);
-    const inputs = { forward: images, inverse: features };
-    const [byWhole, byParts] = [rateOf([whole], inputs), rateOf(parts, inputs)];
-    const cases = BATCHES.flatMap((batch) =>
-      directions.map((direction) => ({ batch, direction, whole: [0], parts: [0], torch: [0] })),
-    );
-    const products: number[] = [];
-    for (let round = 0; round <= ROUNDS; round++) {
-      products[round] = await gigaflopsOfProduct(whole);
-      for (const { batch, direction, ...rates } of cases) {
-        rates.whole[round] = await byWhole(direction, batch);
-        rates.parts[round] = await byParts(direction, batch);
-        rates.torch[round] = await torch.rate(direction, batch);
-      }
-    }
-    const work = { forward: multiplyAdds(forwardGraph(network)), inverse: multiplyAdds(inverseGraph(network)!) };
-    const { grid } = network;
-    const product = typical(products);
-    const about = { network: NETWORK, grid, multiplyAdds: work, logitsError: rounded(logitsError) };
-    yield { ...about, matrixProductGigaflops: rounded(product), pytorchBlas: torch.blas };
+  await using torch = await openTorch(join(folder, 'torch.json'));
+  const whole = openThread({ folder, threads: THREADS });
+  const parts = Array.from({ length: THREADS }, () => openThread({ folder, threads: 1 }));
+  await using _ = together([whole, ...parts]);
+
+  const { features, logitsError } = await check(whole, images, torch.logits);
+  const inputs = { forward: images, inverse: features };
+  const [byWhole, byParts] = [rateOf([whole], inputs), rateOf(parts, inputs)];
+  const cases = BATCHES.flatMap((batch) =>
+    directions.map((direction) => ({ batch, direction, whole: [0], parts: [0], torch: [0] })),
+  );
+  const products: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    products[round] = await gigaflopsOfProduct(whole);
     for (const { batch, direction, ...rates } of cases) {
-      const [one, two, theirs] = [typical(rates.whole), typical(rates.parts), typical(rates.torch)];
-      const best = Math.max(one, two);
-      const gigaflops = (2 * work[direction] * best) / 1e9;
-      const figures = {
-        oneSessionOfTwoThreads: one,
-        twoSessionsOfOneThread: two,
-        pytorch: theirs,
-        ratio: best / theirs,
-        gigaflops,
-        ofMatrixProduct: gigaflops / product,
-      };
-      yield { grid, batch, direction, ...readable(figures) };
+      rates.whole[round] = await byWhole(direction, batch);
+      rates.parts[round] = await byParts(direction, batch);
+      rates.torch[round] = await torch.rate(direction, batch);
     }
-  } finally {
-    await Promise.all([whole, ...parts, torch].map(({ close }) => close()));
+  }
+  const work = { forward: multiplyAdds(forwardGraph(network)), inverse: multiplyAdds(inverseGraph(network)!) };
+  const { grid } = network;
+  const product = typical(products);
+  const about = { network: NETWORK, grid, multiplyAdds: work, logitsError: rounded(logitsError) };
+  yield { ...about, matrixProductGigaflops: rounded(product), pytorchBlas: torch.blas };
+  for (const { batch, direction, ...rates } of cases) {
+    const [one, two, theirs] = [typical(rates.whole), typical(rates.parts), typical(rates.torch)];
+    const best = Math.max(one, two);
+    const gigaflops = (2 * work[direction] * best) / 1e9;
+    const figures = {
+      oneSessionOfTwoThreads: one,
+      twoSessionsOfOneThread: two,
+      pytorch: theirs,
+      ratio: best / theirs,
+      gigaflops,
+      ofMatrixProduct: gigaflops / product,
+    };
+    yield { grid, batch, direction, ...readable(figures) };
   }
 }
 
-/** The median of all rounds but the first, which loads the models and takes the memory. */
+/** The median of all rounds but the first, in which models are loaded and memory is allocated. */
 const typical = (rounds: readonly number[]): number => median(rounds.slice(1));
 
-/** The features of all images; throws where the graphs do not compute what PyTorch does, or Φ⁻¹ does not undo Φ. */
-async function check({ run }: BenchWorker, images: Tensor<'uint8'>, expected: Float32Array) {
+/** Returns the features of all images. @throws Error where the logits are not PyTorch's, or Φ⁻¹ does not invert Φ */
+async function check({ run }: SessionThread, images: Tensor<'uint8'>, expected: Float32Array) {
   const { features, logits } = (await run(orderOf('forward', images, 1))).outputs;
   const { pixels } = (await run(orderOf('inverse', features!, 1))).outputs;
   if (Buffer.compare(images.data, bytesOf(pixels!)) !== 0) throw new Error('Φ⁻¹ did not give the images back');
@@ -107,7 +106,7 @@ async function check({ run }: BenchWorker, images: Tensor<'uint8'>, expected: Fl
   return { features: features!, logitsError };
 }
 
-/** Writes the model, the matrix product and what PyTorch needs to a folder; gives the images, which it needs as well. */
+/** Writes the model, the matrix product and the settings of PyTorch to a folder; returns the images, which PyTorch gets too. */
 async function prepare(folder: string, configuration: Configuration, network: Network): Promise<Tensor<'uint8'>> {
   const { pixels, count, height, width, channels } = noiseImages(Math.max(...BATCHES), network.input, 2);
   const images = tensor('uint8', [count, height, width, channels], pixels);
@@ -130,10 +129,10 @@ function orderOf(direction: Direction, t: Tensor, runs: number): Order {
 }
 
 const rateOf =
-  (workers: readonly BenchWorker[], inputs: Inputs): Rate =>
+  (threads: readonly SessionThread[], inputs: Inputs): Rate =>
   async (direction, batch) =>
     batch *
-    (await runsPerSecond(workers, orderOf(direction, owned(rows(inputs[direction], 0, batch)), IMAGES / batch)));
+    (await runsPerSecond(threads, orderOf(direction, owned(rows(inputs[direction], 0, batch)), IMAGES / batch)));
 
 const square = [PRODUCT.size, PRODUCT.size];
 
@@ -145,14 +144,14 @@ function productGraph(): Graph {
   return { name: 'product', inputs: [a, b], outputs: { y } };
 }
 
-async function gigaflopsOfProduct(worker: BenchWorker): Promise<number> {
-  // With 1/n everywhere, every product is the same matrix again, and nothing overflows.
+async function gigaflopsOfProduct(worker: SessionThread): Promise<number> {
+  // A matrix of 1/n everywhere is its own square, so nothing overflows.
   const a = tensor('float32', square, new Float32Array(sizeOf(square)).fill(1 / PRODUCT.size));
   const rate = await runsPerSecond([worker], { graph: 'product', feeds: { a, b: a }, fetch: ['y'], runs: 2 });
   return (2 * PRODUCT.size ** 3 * PRODUCT.times * rate) / 1e9;
 }
 
-/** Multiply-adds for one image, in convolutions and the linear layer; the first axis of every result is the batch. */
+/** Multiply-adds of convolutions and linear layers for one image; the first axis of every result is the batch. */
 const multiplyAdds = ({ outputs }: Graph): number =>
   topological(Object.values(outputs))
     .filter(({ op }) => op.name === 'conv' || op.name === 'gemm')
@@ -161,26 +160,28 @@ const multiplyAdds = ({ outputs }: Graph): number =>
       return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
     }, 0);
 
-/** PyTorch; it stays up, so that rounds can take turns. */
+/** A process with PyTorch that answers orders line by line. */
 async function openTorch(settings: string) {
-  const child = spawn(python, ['-B', packagePath('bench', 'throughput.py'), settings], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawn(python, [...baseline('throughput.py'), settings], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(child, 'spawn');
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const answer = async <T>() => {
     const line = await lines.next();
-    if (!line.done) return JSON.parse(line.value) as T;
-    throw new Error('PyTorch did not run. On Debian: apt-get install python3-torch; or name another Python in PYTHON');
+    if (line.done) throw new Error(REMEDY);
+    return JSON.parse(line.value) as T;
   };
   const { logits, blas } = await answer<{ logits: number[]; blas: string[] }>();
   const rate: Rate = async (direction, batch) => {
     child.stdin.write(`${JSON.stringify({ direction, batch, runs: IMAGES / batch })}\n`);
     return IMAGES / (await answer<{ seconds: number }>()).seconds;
   };
-  const close = async () => {
-    child.stdin.end();
-    await once(child, 'exit');
+  return {
+    logits: Float32Array.from(logits),
+    blas,
+    rate,
+    async [Symbol.asyncDispose]() {
+      child.stdin.end();
+      await once(child, 'exit');
+    },
   };
-  return { logits: Float32Array.from(logits), blas, rate, close };
 }
