@@ -191,4 +191,3 @@ export function checkLayout(
 /** The tensor's bytes are copied, so that they start where an element may start. */
 const readTensor = ({ dtype, dims, start, end }: Place<Code>, data: Uint8Array): Tensor =>
   fromBytes(types[dtype], dims, new Uint8Array(data.subarray(start, end)));
-

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Chunks, type Listed, writeListed } from '../../export/files/write.js';
+import { locateNpy, npyHeader } from '../../export/formats/npy.js';
 import { headerLength, safetensorsHeader } from '../../export/formats/safetensors.js';
 import { sizeOf } from '../../export/graph/tensor.js';
-import { locateNpy, npyHeader } from '../../export/formats/npy.js';
 import type { DataFormat, Plan } from './plan.js';
 import { tasks } from './tasks.js';
 
