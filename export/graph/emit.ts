@@ -37,7 +37,7 @@ export type Placement =
 /**
  * Writes a graph as an ONNX model. The same graph and placements give the same bytes.
  * @param placement where each parameter's data is
- * @throws GraphError when an input or parameter name is used twice, or a parameter's data has another type or shape
+ * @throws GraphError when an input's, output's or parameter's name is used twice, or a parameter's data has another type or shape
  */
 export function emit(graph: Graph, placement: (p: Parameter) => Placement): Uint8Array<ArrayBuffer> {
   const writer = new Writer(graph, placement);
@@ -89,9 +89,16 @@ class Writer {
   private nameOutputs(): [string, Value][] {
     return Object.entries(this.graph.outputs).filter(([name, value]) => {
       if (value.source.kind !== 'node' || this.names.has(value)) return true;
-      this.names.set(value, name);
+      this.claim(name, value);
       return false;
     });
+  }
+
+  private claim(name: string, value: Value): void {
+    const other = this.taken.get(name);
+    if (other !== undefined && other !== value) throw new GraphError(`two values are named ${name}`);
+    this.taken.set(name, value);
+    this.names.set(value, name);
   }
 
   private node(node: Node, index: number): void {
@@ -125,10 +132,7 @@ class Writer {
     if (source.kind === 'node')
       throw new GraphError(`an output of ${source.node.op.name} is used before it is computed`);
     if (source.kind === 'constant') return this.constant(source.tensor);
-    const other = this.taken.get(source.name);
-    if (other !== undefined && other !== value) throw new GraphError(`two values are named ${source.name}`);
-    this.taken.set(source.name, value);
-    this.names.set(value, source.name);
+    this.claim(source.name, value);
     if (source.kind === 'parameter') {
       this.initializers.push(initializer(source.name, value.type, this.placement(value as Parameter)));
     } else if (!this.graph.inputs.includes(value)) {

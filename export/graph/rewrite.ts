@@ -3,18 +3,6 @@ import { bind, type Node, topological, type Value } from './graph.js';
 /** Maps a value of the old graph to the new one. */
 export type Renamed = (v: Value) => Value;
 
-/** Weights as a graph wants them laid out: the parameter with its axes permuted. */
-export type StoredWeights = (w: Value, perm: readonly number[]) => Value;
-
-/** A graph as its definition wrote it; only its parameters are read from where they are stored. */
-export function asWritten(outputs: readonly Value[], weights: StoredWeights): Renamed {
-  const stored = (v: Value): Value => {
-    const axes = v.type.shape.map((_, axis) => axis);
-    return v.source.kind === 'parameter' ? weights(v, axes) : v;
-  };
-  return rewrite(outputs, (node, inputs) => bind(node.op, inputs.map(stored), node.attrs));
-}
-
 /**
  * Rebuilds a graph node by node. `rule` may give other outputs for a node; otherwise the same op is applied to the
  * rebuilt inputs. Leaves stay as they are.

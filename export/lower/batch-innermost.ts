@@ -5,10 +5,9 @@ import { convolutions } from '../graph/ops/conv.js';
 import { elementwise } from '../graph/ops/elementwise.js';
 import { concat, movement, reshape, split, transpose } from '../graph/ops/movement.js';
 import { reduce } from '../graph/ops/reduce.js';
-import type { StoredWeights } from '../graph/rewrite.js';
 import { staticShape } from '../graph/shape.js';
 import { convolutionAsProducts } from './convolution.js';
-import type { Four } from './layer.js';
+import type { Four, StoredWeights } from './layer.js';
 
 /**
  * Moves a graph of images [N, C, H, W] into the layout [H·W, C, N], the batch innermost. There ψ is nearly free and a

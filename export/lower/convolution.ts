@@ -3,9 +3,8 @@ import { reduceSum } from '../graph/ops/broadcast.js';
 import { gatherOrZero } from '../graph/ops/gather.js';
 import { matmul } from '../graph/ops/matmul.js';
 import { reshape } from '../graph/ops/movement.js';
-import type { StoredWeights } from '../graph/rewrite.js';
 import { tensor } from '../graph/tensor.js';
-import type { Four, Geometry, Layer } from './layer.js';
+import type { Four, Geometry, Layer, StoredWeights } from './layer.js';
 import { fitsWinograd, winograd } from './winograd.js';
 
 /** Layers this thin gather more than they multiply: the gather goes where there are fewer channels. */

@@ -17,3 +17,6 @@ export interface Layer extends Geometry {
   readonly to: Four;
   readonly kernel: number;
 }
+
+/** Weights in the layout that a lowered graph wants: the parameter with its axes permuted. */
+export type StoredWeights = (w: Value, perm: readonly number[]) => Value;

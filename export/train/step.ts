@@ -5,16 +5,12 @@ import { add, cast, equal, less, mul, neg, square, sub, sumOf } from '../graph/o
 import { concat, reshape } from '../graph/ops/movement.js';
 import { logSoftmax } from '../graph/ops/normalisation.js';
 import { reduceMax, reduceMean } from '../graph/ops/reduce.js';
-import type { StoredWeights } from '../graph/rewrite.js';
 import { staticShape } from '../graph/shape.js';
 import { sizeOf, tensor } from '../graph/tensor.js';
 import { batchInnermost } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import { ConfigError, encode, type Network, type State } from '../networks/network.js';
 import { type Packing, StoredParameters } from './packing.js';
-
-/** How a graph is rebuilt before it is differentiated; `weights` gives a parameter in the layout that is asked for. */
-export type Lowering = (outputs: readonly Value[], weights: StoredWeights) => (v: Value) => Value;
 
 export interface StepOptions {
   readonly batch: number;
@@ -23,7 +19,6 @@ export interface StepOptions {
   readonly weightDecay: number;
   /** Weight in the loss of the mean of F(x)² over all blocks together; see `residualEnergy`. */
   readonly residualPenalty: number;
-  readonly lowering?: Lowering;
 }
 
 /** Running statistics move this far towards those of each batch (PyTorch's default). */
@@ -62,7 +57,7 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
     leaves.filter((p) => p.source.role.kind === 'trained'),
   );
   const heads = written.map(training.renamed);
-  const lowered = (options.lowering ?? batchInnermost)([...heads, ...observations.values()], stored.as);
+  const lowered = batchInnermost([...heads, ...observations.values()], stored.as);
   const [scores, ...penalty] = heads.map(lowered) as [Value, ...Value[]];
   const { loss, correct } = crossEntropy(scores, labels, network.classes, options.labelSmoothing);
   const objective = penalty.reduce(add, loss);

@@ -1,13 +1,17 @@
 import { Buffer } from 'node:buffer';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import t from 'tap';
+import { readSafetensors, writeSafetensors } from '../../../export/formats/safetensors.js';
 import { emit } from '../../../export/graph/emit.js';
 import { constant, type Graph, GraphError, input, parameter } from '../../../export/graph/graph.js';
-import { add, mul } from '../../../export/graph/ops/elementwise.js';
-import { tensor } from '../../../export/graph/tensor.js';
+import { add, cast, mul } from '../../../export/graph/ops/elementwise.js';
+import { type NamedTensors, type Tensor, tensor } from '../../../export/graph/tensor.js';
 import { graphFiles } from '../../../export/model/create.js';
 import { networkParameters } from '../../../export/model/graphs.js';
-import { weightsLayout } from '../../../export/model/weights.js';
+import { externalWeights, readWeights, weightsLayout, weightsPieces } from '../../../export/model/weights.js';
 import { irevnet } from '../../../export/networks/irevnet.js';
+import { openSession } from '../../../export/runtime/session.js';
 import { evaluate, inlineFrom } from '../../helpers/graph.js';
 import { small } from '../../helpers/networks.js';
 
@@ -56,10 +60,49 @@ t.test('what cannot be written is refused by name', async (t) => {
     new GraphError('input y is used but not listed among the inputs of g'),
   );
   const role = { init: 'zeros', kind: 'trained' } as const;
-  const twins = add(parameter('w', [2], role), parameter('w', [2], role));
+  const w = parameter('w', [2], role);
+  const twins = add(w, parameter('w', [2], role));
   const weights = inlineFrom(new Map([['w', tensor('float32', [2], [0, 0])]]));
   t.throws(
     () => emit({ name: 'g', inputs: [], outputs: { z: twins } }, weights),
     new GraphError('two values are named w'),
   );
+  t.throws(
+    () => emit({ name: 'g', inputs: [], outputs: { w: add(w, 1) } }, weights),
+    new GraphError('two values are named w'),
+  );
+  t.throws(
+    () => emit({ name: 'g', inputs: [], outputs: { z: cast(parameter('w', [2], role, 'int8'), 'float32') } }, weights),
+    new GraphError('w is int8[2], but its data is float32[2]'),
+  );
+});
+
+t.test('a parameter of another element type is stored, read and computed with', async (t) => {
+  const w = parameter('w', [3], { init: 'zeros', kind: 'trained' }, 'int8');
+  const bias = parameter('bias', [1], { init: 'zeros', kind: 'trained' });
+  const data: NamedTensors = new Map<string, Tensor>([
+    ['w', tensor('int8', [3], [-128, 5, 127])],
+    ['bias', tensor('float32', [1], [0.5])],
+  ]);
+  const folder = t.testdir();
+  const { slots, bytes } = weightsLayout([w, bias]);
+  t.same(
+    [...slots.values()],
+    [
+      { offset: 0, length: 3 },
+      { offset: 64, length: 4 },
+    ],
+  );
+  t.equal(bytes, 68);
+  await writeFile(join(folder, 'weights.bin'), weightsPieces([w, bias], data));
+  t.same(await readWeights([w, bias], join(folder, 'weights.bin')), data);
+  const graph: Graph = { name: 'int8', inputs: [], outputs: { y: add(cast(w, 'float32'), bias) } };
+  await writeFile(join(folder, 'external.onnx'), emit(graph, externalWeights(slots)));
+  for (const source of [join(folder, 'external.onnx'), emit(graph, inlineFrom(data))]) {
+    const session = await openSession(source, { threads: 1 });
+    t.same([...(await session.run({})).y!.data], [-127.5, 5.5, 127.5]);
+    await session.release();
+  }
+  const { tensors } = readSafetensors(Buffer.concat([...writeSafetensors({ tensors: new Map(data), metadata: {} })]));
+  t.same(tensors, data, 'in a checkpoint too');
 });
