@@ -18,7 +18,7 @@
  * A network is a list of blocks over such values: `encode(buildNetwork(configurations['irevnet-b']), x).features`.
  */
 
-export { emit, type Placement } from './graph/emit.js';
+export { emit, type ParameterData } from './graph/emit.js';
 export { grad, jvp, vjp } from './graph/grad.js';
 export {
   constant,

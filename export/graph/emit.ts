@@ -30,17 +30,17 @@ const OPSET = 20n;
 const IR_VERSION = 10n;
 
 /** Where a parameter's data lies: in the model itself, or in a file beside it that several models share. */
-export type Placement =
+export type ParameterData =
   | { readonly kind: 'inline'; readonly tensor: Tensor }
   | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
 
 /**
- * Writes a graph as an ONNX model. The same graph and placements give the same bytes.
- * @param placement where each parameter's data is
+ * Writes a graph as an ONNX model. The same graph and data give the same bytes.
+ * @param dataOf where each parameter's data is
  * @throws GraphError when an input's, output's or parameter's name is used twice, or a parameter's data has another type or shape
  */
-export function emit(graph: Graph, placement: (p: Parameter) => Placement): Uint8Array<ArrayBuffer> {
-  const writer = new Writer(graph, placement);
+export function emit(graph: Graph, dataOf: (p: Parameter) => ParameterData): Uint8Array<ArrayBuffer> {
+  const writer = new Writer(graph, dataOf);
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'irevnet',
@@ -63,7 +63,7 @@ class Writer {
 
   constructor(
     private readonly graph: Graph,
-    private readonly placement: (p: Parameter) => Placement,
+    private readonly dataOf: (p: Parameter) => ParameterData,
   ) {}
 
   graphProto() {
@@ -134,7 +134,7 @@ class Writer {
     if (source.kind === 'constant') return this.constant(source.tensor);
     this.claim(source.name, value);
     if (source.kind === 'parameter') {
-      this.initializers.push(initializer(source.name, value.type, this.placement(value as Parameter)));
+      this.initializers.push(initializer(source.name, value.type, this.dataOf(value as Parameter)));
     } else if (!this.graph.inputs.includes(value)) {
       throw new GraphError(`input ${source.name} is used but not listed among the inputs of ${this.graph.name}`);
     }
@@ -154,17 +154,17 @@ class Writer {
   }
 }
 
-function initializer(name: string, { dtype, shape }: TensorType, placement: Placement): TensorProto {
+function initializer(name: string, { dtype, shape }: TensorType, data: ParameterData): TensorProto {
   const base = { name, dims: staticShape(shape).map(BigInt), dataType: onnxType(dtype) };
-  if (placement.kind === 'inline') {
+  if (data.kind === 'inline') {
     const [given, expected] = [
-      { dtype: placement.tensor.type, shape: placement.tensor.dims },
+      { dtype: data.tensor.type, shape: data.tensor.dims },
       { dtype, shape },
     ].map(show);
     if (given !== expected) throw new GraphError(`${name} is ${expected}, but its data is ${given}`);
-    return create(TensorProtoSchema, { ...base, rawData: new Uint8Array(bytesOf(placement.tensor)) });
+    return create(TensorProtoSchema, { ...base, rawData: new Uint8Array(bytesOf(data.tensor)) });
   }
-  const { location, offset, length } = placement;
+  const { location, offset, length } = data;
   const entries = Object.entries({ location, offset: String(offset), length: String(length) });
   return create(TensorProtoSchema, {
     ...base,

@@ -33,8 +33,8 @@ function graphsOf(network: Network, variants: readonly Graph[]): Graph[] {
 /** The graphs of a network as the bytes of .onnx files, by name of the file; they refer to one file of weights. */
 export function graphFiles(network: Network, variants: readonly Graph[] = []): Readonly<Record<string, Uint8Array>> {
   const graphs = graphsOf(network, variants);
-  const placement = externalWeights(weightsLayout(graphParameters(graphs)).slots);
-  return Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, placement)]));
+  const dataOf = externalWeights(weightsLayout(graphParameters(graphs)).slots);
+  return Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, dataOf)]));
 }
 
 /**

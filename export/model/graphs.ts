@@ -1,4 +1,4 @@
-import { emit, type Placement } from '../graph/emit.js';
+import { emit, type ParameterData } from '../graph/emit.js';
 import { type Graph, input, type Parameter, parametersOf } from '../graph/graph.js';
 import { abs } from '../graph/ops/elementwise.js';
 import { concat, reshape } from '../graph/ops/movement.js';
@@ -61,4 +61,4 @@ export const countTrained = (network: Network): number =>
 
 /** A graph with its weights inside, as ONNX bytes that need no other file. */
 export const emitInline = (graph: Graph, weights: NamedTensors): Uint8Array =>
-  emit(graph, (p): Placement => ({ kind: 'inline', tensor: weights.get(p.source.name)! }));
+  emit(graph, (p): ParameterData => ({ kind: 'inline', tensor: weights.get(p.source.name)! }));

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { Placement } from '../graph/emit.js';
+import type { ParameterData } from '../graph/emit.js';
 import type { Parameter } from '../graph/graph.js';
 import { staticShape } from '../graph/shape.js';
 import { bytesOf, bytesPerElement, fromBytes, type NamedTensors, sizeOf, type Tensor } from '../graph/tensor.js';
@@ -31,7 +31,7 @@ export function weightsLayout(parameters: readonly Parameter[]): { slots: Readon
 /** Tells `emit` where in the weights file a parameter is. */
 export const externalWeights =
   (slots: ReadonlyMap<string, Slot>) =>
-  (p: Parameter): Placement => ({ kind: 'external', location: WEIGHTS_FILE, ...slots.get(p.source.name)! });
+  (p: Parameter): ParameterData => ({ kind: 'external', location: WEIGHTS_FILE, ...slots.get(p.source.name)! });
 
 /** Gives the values of parameters one at a time, so that a large network need not fit into memory. */
 export interface WeightSource {

@@ -113,7 +113,11 @@ t.test('every copied path exists and is part of the build context', async (t) =>
     .flatMap(({ instructions }) => instructions)
     .filter(([keyword, rest]) => keyword === 'COPY' && !rest.startsWith('--from'))
     .flatMap(([, rest]) => rest.split(/\s+/).slice(0, -1));
-  t.same([...copies].sort(), [...admitted].sort());
+  const lies = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+  const left = copies.filter((path) => !admitted.some((folder) => lies(path, folder)));
+  t.same(left, [], 'the build context has every path');
+  const unused = admitted.filter((folder) => !copies.includes(folder));
+  t.same(unused, [], 'the build context has no other path');
   for (const path of copies) t.ok(existsSync(packagePath(path)), path);
 });
 

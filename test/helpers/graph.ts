@@ -1,5 +1,5 @@
 import type { Random } from '../../export/data/random.js';
-import { emit, type Placement } from '../../export/graph/emit.js';
+import { emit, type ParameterData } from '../../export/graph/emit.js';
 import { type Graph, input, type Parameter, type Value } from '../../export/graph/graph.js';
 import { sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import { openSession, type SessionOptions } from '../../export/runtime/session.js';
@@ -19,7 +19,7 @@ export const inputLike = (name: string, t: Tensor): Value => input(name, t.type,
 /** Places every parameter inline, from a map by name. */
 export const inlineFrom =
   (tensors: ReadonlyMap<string, Tensor>) =>
-  (p: Parameter): Placement => ({ kind: 'inline', tensor: tensors.get(p.source.name)! });
+  (p: Parameter): ParameterData => ({ kind: 'inline', tensor: tensors.get(p.source.name)! });
 
 /** Parameters as they start, moved by noise so that every scale, bias and statistic matters. */
 export function randomParameters(parameters: readonly Parameter[], random: Random): Map<string, Tensor<'float32'>> {
