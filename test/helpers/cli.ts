@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { packagePath } from '../../export/files/package.js';
+import { run } from '../../src/cli/program.js';
 
 export interface Finished {
   readonly code: number | null;
@@ -29,5 +30,16 @@ export function finished(child: ChildProcess): Promise<Finished> {
   });
 }
 
-/** Runs `irevnet` to its end. */
+/**
+ * Runs `irevnet` in this process, for what is refused and for help: a command's own results go to this process's standard
+ * output, where tap writes. One call at a time.
+ */
+export async function call(...args: readonly string[]): Promise<Finished> {
+  const [out, err]: string[][] = [[], []];
+  const output = { writeOut: (text: string) => void out!.push(text), writeErr: (text: string) => void err!.push(text) };
+  const code = await run(args, output);
+  return { code, stdout: out!.join(''), stderr: err!.join('') };
+}
+
+/** Runs `irevnet` to its end, in a process of its own. */
 export const cli = (...args: readonly string[]): Promise<Finished> => finished(startCli(args));

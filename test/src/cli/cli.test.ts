@@ -2,34 +2,21 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { readTensor } from '../../../export/formats/read.js';
-import { cli, finished, startCli } from '../../helpers/cli.js';
+import { commands } from '../../../src/cli/program.js';
+import { call, cli, finished, startCli } from '../../helpers/cli.js';
 import { greyPixels } from '../../helpers/images.js';
 import { dataPath } from '../../helpers/networks.js';
 
-const commands = [
-  'serve',
-  'health',
-  'train',
-  'evaluate',
-  'export',
-  'validate',
-  'classify',
-  'encode',
-  'decode',
-  'interpolate',
-  'batch',
-  'models',
-];
 const sneaker = dataPath('images', 'sneaker.png');
 const boot = dataPath('images', 'ankle-boot.png');
 
 t.test('help names every command, and each has its own', async (t) => {
-  const { code, stdout } = await cli('--help');
+  const { code, stdout } = await call('--help');
   t.equal(code, 0);
-  for (const command of commands) t.match(stdout, new RegExp(`^  ${command} `, 'm'));
-  const helps = await Promise.all(commands.map((command) => cli(command, '--help')));
-  for (const [i, help] of helps.entries()) {
-    t.match(help, { code: 0, stdout: new RegExp(`^Usage: irevnet ${commands[i]} `), stderr: '' });
+  for (const command of Object.keys(commands)) {
+    t.match(stdout, new RegExp(`^  ${command} `, 'm'));
+    const help = await call(command, '--help');
+    t.match(help, { code: 0, stdout: new RegExp(`^Usage: irevnet ${command} `), stderr: '' });
   }
 });
 
@@ -59,9 +46,9 @@ t.test('wrong usage is 2, failure is 1, a missing model 20, all in a line withou
     [1, failing],
     [20, missing],
   ] as const) {
-    const ended = await Promise.all(lists.map((args) => cli(...args)));
-    for (const [i, { code, stdout, stderr }] of ended.entries()) {
-      t.equal(code, expected, lists[i]!.join(' '));
+    for (const args of lists) {
+      const { code, stdout, stderr } = await call(...args);
+      t.equal(code, expected, args.join(' '));
       t.equal(stdout, '');
       t.notMatch(stderr, /\n\s+at /, stderr.split('\n')[0]!);
       t.ok(stderr.length > 10);

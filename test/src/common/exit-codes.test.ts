@@ -4,11 +4,11 @@ import t, { type Test } from 'tap';
 import { packagePath } from '../../../export/files/package.js';
 import { ExitError, exitCodes, explainExit } from '../../../src/common/exit-codes.js';
 import { randomModels } from '../../helpers/app.js';
-import { cli, finished, startCli } from '../../helpers/cli.js';
+import { call, finished, startCli } from '../../helpers/cli.js';
 import { small } from '../../helpers/networks.js';
 
 const serve = (models: string, ...flags: string[]) =>
-  cli('serve', '--port', '0', '--log-level', 'silent', '--models', models, ...flags);
+  call('serve', '--port', '0', '--log-level', 'silent', '--models', models, ...flags);
 
 /** A folder with a copy of the model that ships, changed. */
 async function copied(t: Test, change: (folder: string) => Promise<unknown>): Promise<string> {

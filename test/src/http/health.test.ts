@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { service } from '../../helpers/app.js';
-import { cli, finished, startCli } from '../../helpers/cli.js';
+import { call, cli, finished, startCli } from '../../helpers/cli.js';
 
 t.test('the exit code says whether the service is ready', async (t) => {
   const { app, engine } = await service(t);
@@ -13,11 +13,11 @@ t.test('the exit code says whether the service is ready', async (t) => {
   t.match(await cli('health', '--port', port, '--host', '0.0.0.0', '--live'), { code: 0, stdout: 'ok\n' });
   t.match(await finished(startCli(['health'], { IREVNET_PORT: port })), { code: 0, stdout: 'ready\n' });
   engine.drain();
-  const leaving = await cli('health', '--port', port);
+  const leaving = await call('health', '--port', port);
   t.match(leaving, { code: 1, stdout: '', stderr: /^irevnet: http:\S+\/readyz: .*about to shut down.*\n$/ });
   t.match(await cli('health', '--port', port, '--live'), { code: 0, stdout: 'ok\n' });
   await app.close();
-  t.match(await cli('health', '--port', port), { code: 1, stdout: '', stderr: /^irevnet: http:.*ECONNREFUSED.*\n$/ });
+  t.match(await call('health', '--port', port), { code: 1, stdout: '', stderr: /^irevnet: http:.*ECONNREFUSED.*\n$/ });
 });
 
 t.test('IPv6 addresses are asked, too', async (t) => {
@@ -38,11 +38,11 @@ t.test('what does not answer, or is another service, is not ready', async (t) =>
     await once(server, 'listening');
     t.teardown(() => server.close());
   }
-  const ask = (server: typeof other) => cli('health', '--port', String((server.address() as AddressInfo).port));
+  const ask = (server: typeof other) => call('health', '--port', String((server.address() as AddressInfo).port));
   t.match(await ask(silent), { code: 1, stderr: /no answer within 3000 ms/ });
   t.match(await ask(other), { code: 1, stderr: /status 200/ });
   t.match(await ask(failing), { code: 1, stderr: /status 503/ });
-  t.match(await cli('health', '--port', '99999'), { code: 2, stderr: /--port is "99999"/ });
+  t.match(await call('health', '--port', '99999'), { code: 2, stderr: /--port is "99999"/ });
 });
 
 t.test('it loads no native code, as other commands do', async (t) => {

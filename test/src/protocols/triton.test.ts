@@ -11,7 +11,7 @@ import { openSession } from '../../../export/runtime/session.js';
 import type { TritonSettings } from '../../../src/protocols/triton/config.js';
 import { writeRepository } from '../../../src/protocols/triton/repository.js';
 import { randomModels } from '../../helpers/app.js';
-import { cli } from '../../helpers/cli.js';
+import { call, cli } from '../../helpers/cli.js';
 import { miniature, variants } from '../../helpers/networks.js';
 import { type ConfigTensor, ensembleMistakes, parseConfig, readTritonConfig } from '../../helpers/triton.js';
 
@@ -283,6 +283,7 @@ t.test('by the command line', async (t) => {
       'tpu',
     ],
   ];
-  const ended = await Promise.all(refused.map(([, , ...args]) => cli('export', ...args)));
-  for (const [i, [code, message]] of refused.entries()) t.match(ended[i], { code, stdout: '', stderr: message });
+  for (const [code, message, ...args] of refused) {
+    t.match(await call('export', ...args), { code, stdout: '', stderr: message });
+  }
 });
