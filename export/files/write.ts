@@ -1,6 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { beside } from './temporary.js';
 
 /** The bytes of one file in several arrays, so that a header can precede large data without a copy. */
 export type Chunks = readonly Uint8Array[];
@@ -10,14 +12,10 @@ export const sha256 = (data: Uint8Array | string): string => createHash('sha256'
 /** Writes a file so that a reader sees either the old content or the new content, never a part of it. */
 export async function writeAtomically(path: string, data: Uint8Array | Chunks | string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
+  await beside(path, async (temporary) => {
     await writeFile(temporary, data, { flush: true });
     await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  });
 }
 
 /** Size and hash of a file, as a manifest lists them. */
@@ -50,21 +48,15 @@ export async function writeListed(
  * @returns the result of `fill`
  */
 export async function writeFolder<T>(folder: string, fill: (fresh: string) => Promise<T>): Promise<T> {
-  const mark = randomBytes(6).toString('hex');
-  const fresh = `${folder}.${mark}.tmp`;
-  const old = `${folder}.${mark}.old`;
-  await mkdir(fresh, { recursive: true });
-  try {
+  return beside(folder, async (fresh) => {
+    await mkdir(fresh, { recursive: true });
     const filled = await fill(fresh);
-    const replaced = await rename(folder, old).then(
-      () => true,
-      () => false,
-    );
-    await rename(fresh, folder);
+    const old = fresh.replace(/tmp$/, 'old');
+    const replaced = existsSync(folder);
+    // Synchronous, so that no listener of a signal runs while neither folder is at its place.
+    if (replaced) renameSync(folder, old);
+    renameSync(fresh, folder);
     if (replaced) await rm(old, { recursive: true });
     return filled;
-  } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }

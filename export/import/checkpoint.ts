@@ -1,7 +1,7 @@
 import { CheckpointFileError } from './errors.js';
 import { readSafetensorsFile } from './safetensors.js';
 import { openSource, type Source } from './source.js';
-import { findWeights, type Weights } from './state-dict.js';
+import { findWeights, type Weights, withoutWrappers } from './state-dict.js';
 import type { StoredTensor } from './strided.js';
 import { isTorchLegacy, readTorchLegacy } from './torch-legacy.js';
 import { readTorchZip } from './torch-zip.js';
@@ -45,12 +45,31 @@ const formats: readonly Format[] = [
   {
     name: 'safetensors',
     matches: (head) => startsWith(head, '{', 8),
-    read: async (source) => ({ tensors: readSafetensorsFile(source), attributes: new Map() }),
+    read: async (source) => withoutWrappers({ tensors: readSafetensorsFile(source) }),
   },
 ];
 
+const SAVE_STATE_DICT = 'Save the state dict of the PyTorch model with torch.save(model.state_dict(), path)';
+
+/** ModelProto in protobuf: field 1 is ir_version, a small number; then comes another field of the message. */
+const isOnnx = (head: Uint8Array): boolean =>
+  head[0] === 0x08 && head[1]! > 0 && head[1]! < 32 && [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(head[2]!);
+
 /** Files that users take for checkpoints, recognised by their first bytes, and what to do about them. */
 const mistakes: readonly [matches: (head: Uint8Array) => boolean, advice: string][] = [
+  [(head) => startsWith(head, '\x93NUMPY'), `it is a single NumPy array (.npy), without names. ${SAVE_STATE_DICT}`],
+  [(head) => startsWith(head, '\x89HDF\r\n'), `it is an HDF5 file, such as Keras writes (.h5). ${SAVE_STATE_DICT}`],
+  [isOnnx, `it is an ONNX graph, whose weights have no names of layers. ${SAVE_STATE_DICT}`],
+  [(head) => startsWith(head, 'TFL3', 4), `it is a TensorFlow Lite model. ${SAVE_STATE_DICT}`],
+  [(head) => startsWith(head, 'GGUF'), `it is a GGUF model. ${SAVE_STATE_DICT}`],
+  [
+    (head) => startsWith(head, '\x89PNG') || startsWith(head, '\xff\xd8\xff'),
+    'it is a picture; classify and encode take those',
+  ],
+  [(head) => startsWith(head, '7z\xbc\xaf'), 'it is compressed with 7-Zip: unpack it first'],
+  [(head) => startsWith(head, '\x28\xb5\x2f\xfd'), 'it is compressed with zstd: unpack it first'],
+  [(head) => startsWith(head, '\xfd7zXZ'), 'it is compressed with xz: unpack it first'],
+  [(head) => startsWith(head, 'BZh'), 'it is compressed with bzip2: unpack it first'],
   [(head) => head.length === 0, 'it is empty: copy or download it again'],
   [(head) => /^\s*</.test(Buffer.from(head).toString('latin1')), 'it looks like a web page: the download failed'],
   [(head) => startsWith(head, 'version https://git-lfs'), 'it is a Git LFS pointer: fetch the file with git lfs pull'],

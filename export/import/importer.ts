@@ -28,8 +28,8 @@ export interface Importer {
   readonly description: string;
   /** Whether a checkpoint with these tensor names belongs to the family. */
   recognises(names: ReadonlySet<string>): boolean;
-  /** @throws CheckpointFileError when tensors that are needed for it are missing */
-  infer(checkpoint: Checkpoint, given: Given): Inferred;
+  /** @throws CheckpointFileError when tensors that are needed for it are missing, or what is given does not fit */
+  infer(checkpoint: Checkpoint, given: Given): Promise<Inferred>;
   /** Maps the name of a parameter of the network to its name in the checkpoint. */
   names(checkpoint: Checkpoint): (parameter: string) => string;
 }

@@ -35,14 +35,21 @@ export function inputOf(
   const { mean, std } = statistics[source];
   const each = (values: readonly number[]) =>
     values.length === 1 && channels > 1 ? Array<number>(channels).fill(values[0]!) : [...values];
+  const input = {
+    height,
+    width,
+    channels,
+    padding: 0,
+    mean: each(given.mean ?? mean),
+    std: each(given.std ?? std),
+  };
   const assumptions = [
     ...(given.input || known ? [] : [`input of ${height} × ${width}; --input says otherwise`]),
     ...(given.mean && given.std
       ? []
-      : [`pixels normalised by mean ${mean.join(', ')} and std ${std.join(', ')}; --mean and --std say otherwise`]),
+      : [
+          `pixels normalised by mean ${input.mean.join(', ')} and std ${input.std.join(', ')}; --mean and --std say otherwise`,
+        ]),
   ];
-  return {
-    input: { height, width, channels, padding: 0, mean: each(given.mean ?? mean), std: each(given.std ?? std) },
-    assumptions,
-  };
+  return { input, assumptions };
 }

@@ -2,6 +2,7 @@ import type { IRevNetConfig } from '../networks/irevnet.js';
 import { type Checkpoint, CheckpointFileError } from './checkpoint.js';
 import type { Given, Importer, Inferred } from './importer.js';
 import { inputOf } from './input.js';
+import { channelsOf, type FirstBlock, type Statistics, startOf } from './irevnet-start.js';
 
 // Names in the authors' release: stack.{i}.bottleneck_block.{k}.*, bn1.*, linear.*. The block is a Sequential: k is the
 // number of the layer in it.
@@ -38,9 +39,11 @@ interface BlockShape {
 
 function blockShape(checkpoint: Checkpoint, path: string, i: number): BlockShape {
   const layout = layoutOf(checkpoint)[i === 0 ? 0 : 1];
-  const dims = (k: number | undefined) => checkpoint.tensors.get(`stack.${i}.bottleneck_block.${k}.weight`)?.dims ?? [];
-  const [c1, c2, c3] = layout.conv.map(dims) as [Dims, Dims, Dims];
-  const [n1, n2, n3] = layout.norm.map(dims) as [Dims, Dims, Dims];
+  const dims = (k: number | undefined, part: string) =>
+    checkpoint.tensors.get(`stack.${i}.bottleneck_block.${k}.${part}`)?.dims ?? [];
+  const [c1, c2, c3] = layout.conv.map((k) => dims(k, 'weight')) as [Dims, Dims, Dims];
+  // Without affineBN, BatchNorms have statistics alone.
+  const [n1, n2, n3] = layout.norm.map((k) => dims(k, 'running_mean')) as [Dims, Dims, Dims];
   const from = c1[1] ?? n1[0];
   const hidden = c1[0] ?? c2[0] ?? c2[1] ?? c3[1] ?? n2[0] ?? n3[0];
   const width = c3[0];
@@ -70,7 +73,7 @@ function stagesOf(blocks: readonly BlockShape[]): Stage[] {
   return stages;
 }
 
-function infer(checkpoint: Checkpoint, given: Given): Inferred {
+async function infer(checkpoint: Checkpoint, given: Given): Promise<Inferred> {
   const { path, tensors, attributes } = checkpoint;
   const numbers = [...tensors.keys()].flatMap((name) => BLOCK.exec(name)?.[1] ?? []).map(Number);
   const count = Math.max(...numbers) + 1;
@@ -80,7 +83,11 @@ function infer(checkpoint: Checkpoint, given: Given): Inferred {
   const classes = tensors.get('linear.weight')?.dims[0] ?? tensors.get('linear.bias')?.dims[0];
   if (classes === undefined)
     throw new CheckpointFileError(path, 'the classes cannot be told: linear.weight is missing');
-  const start = startOf(shapes[0]!, given, attributes);
+  const { start, assumptions: concluded } = startOf(
+    checkpoint,
+    await firstBlock(checkpoint, shapes[0]!, stages[0]!.stride),
+    given,
+  );
   const factor = stages.reduce((product, { stride }) => product * stride, start.initialPsi);
   const reduced = attributes.get('ds');
   const known = typeof reduced === 'number' && Number.isSafeInteger(reduced) ? reduced * factor : undefined;
@@ -94,33 +101,30 @@ function infer(checkpoint: Checkpoint, given: Given): Inferred {
     widths: stages.map(({ width }) => width),
     hidden: stages.map(({ hidden }) => hidden),
     kernels: [...shapes.at(-1)!.kernels],
-    injective: start.padded || stages.some(isPadded),
+    injective: channelsOf(start) < 2 * shapes[0]!.from || stages.some(isPadded),
     grid: null,
   };
-  return { specification: { architecture: 'irevnet', config }, assumptions: [...start.assumptions, ...assumptions] };
+  return { specification: { architecture: 'irevnet', config }, assumptions: [...concluded, ...assumptions] };
 }
-
-/** Block sizes that an initial ψ may have. */
-const PSI = [1, 2, 4, 8];
 
 /** Whether zero channels are added before a stage that is not the first. */
 const isPadded = ({ stride, width }: Stage, i: number, stages: readonly Stage[]): boolean =>
   i > 0 && stride === 1 && width !== stages[i - 1]!.width;
 
-/** Infers the channels and the initial ψ. If zero channels are added before the first block, its weights are not enough. */
-function startOf(block: BlockShape, given: Given, attributes: Checkpoint['attributes']) {
-  const total = 2 * block.from;
-  const fitting = (channels: number) => PSI.find((b) => channels * b ** 2 === total);
-  const channels = given.channels ?? (fitting(3) === undefined && fitting(1) !== undefined ? 1 : 3);
-  const stored = attributes.get('init_ds');
-  const said = given.initialPsi ?? (typeof stored === 'number' ? Math.max(1, stored) : undefined);
-  const initialPsi = said ?? fitting(channels) ?? 1;
-  const padded = channels * initialPsi ** 2 !== total;
-  const assumptions = [
-    ...(channels === 1 && given.channels === undefined ? ['grey images; --channels says otherwise'] : []),
-    ...(padded && said === undefined ? ['no ψ before the first block’s padding; --initial-psi says otherwise'] : []),
-  ];
-  return { channels, initialPsi, padded, assumptions };
+/** The first block, with the statistics that the file keeps of what flows into it and out of it. */
+async function firstBlock(checkpoint: Checkpoint, block: BlockShape, stride: 1 | 2): Promise<FirstBlock> {
+  const [first, others] = layoutOf(checkpoint);
+  return {
+    from: block.from,
+    stride,
+    behind: await statistics(checkpoint, `stack.0.bottleneck_block.${first.norm[1]}`),
+    second: await statistics(checkpoint, `stack.1.bottleneck_block.${others.norm[0]}`),
+  };
+}
+
+async function statistics({ tensors }: Checkpoint, name: string): Promise<Statistics | undefined> {
+  const [mean, variance] = [tensors.get(`${name}.running_mean`), tensors.get(`${name}.running_var`)];
+  return mean && variance && { mean: (await mean.read()).data, variance: (await variance.read()).data };
 }
 
 /** Checkpoints that the released PyTorch code of the i-RevNet authors wrote. */

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 
 /** Bytes that are read range by range. Offsets and lengths are in bytes. */
@@ -23,7 +23,9 @@ const AT_ONCE = 2 ** 30;
  * @throws CheckpointFileError when it is missing, unreadable or no regular file
  */
 export function openSource(path: string): Source {
-  const file = attempt(path, 'cannot be opened', () => openSync(path, 'r'));
+  // Without O_NONBLOCK, opening a FIFO waits for a writer that may never come. Windows has neither.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+  const file = attempt(path, 'cannot be opened', () => openSync(path, flags));
   const stat = fstatSync(file);
   if (!stat.isFile()) {
     closeSync(file);

@@ -16,14 +16,14 @@ export interface Weights {
 }
 
 /** Weights by their names in the file, and the attributes of their module. */
-interface Found {
+export interface Found {
   readonly tensors: Tensors;
   readonly module?: Attributes;
 }
 
 /**
  * Finds the weights in the root object of a checkpoint: a state dict, a whole model, or a dict that holds one of these
- * under a usual key or as the only one. Names are those of PyTorch's state_dict(), without a prefix "module." of all.
+ * under a usual key or as the only one. Names are those of PyTorch's state_dict(), without prefixes of wrappers.
  * @throws CheckpointFileError describing what the file holds instead
  */
 export function findWeights(path: string, root: unknown): Weights {
@@ -34,9 +34,7 @@ export function findWeights(path: string, root: unknown): Weights {
       `no weights in it: ${describe(root)}. Expected a state dict, or a dict that has one as ${USUAL_KEYS.join(', ')}`,
     );
   }
-  const { tensors, module } = withoutWrapper(found);
-  const named = [...(module ?? [])].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string');
-  return { tensors, attributes: new Map(named) };
+  return withoutWrappers(found);
 }
 
 const DEEPEST_DICT = 4;
@@ -114,17 +112,23 @@ function ownWeights(module: Attributes): Tensors {
   return new Map([...tensorsOf(dictOf(module.get('_parameters'))), ...buffers]);
 }
 
-const WRAPPED = 'module';
+/** Attributes under which modules wrap a model: DataParallel and AveragedModel, torch.compile, Lightning and scripts. */
+const WRAPPERS = ['module', '_orig_mod', 'model'];
 
-/** DataParallel holds a model as its attribute `module`. Returns the names and attributes of that model. */
-function withoutWrapper({ tensors, module }: Found): Found {
-  const prefix = `${WRAPPED}.`;
-  if (![...tensors.keys()].every((name) => name.startsWith(prefix))) return { tensors, ...(module && { module }) };
-  const inner = moduleOf(dictOf(module?.get('_modules'))?.get(WRAPPED));
-  return {
-    tensors: new Map([...tensors].map(([name, stored]) => [name.slice(prefix.length), stored])),
-    ...(inner && { module: inner }),
-  };
+/** The counter that AveragedModel (stochastic weight averaging) stores beside the model. */
+const COUNTER = 'n_averaged';
+
+/** Removes the prefixes of wrappers that all names share, from the outermost inwards. The attributes are the inner model's. */
+export function withoutWrappers({ tensors, module }: Found): Weights {
+  const names = [...tensors.keys()].filter((name) => name !== COUNTER);
+  const wrapper = WRAPPERS.find((w) => names.length > 0 && names.every((name) => name.startsWith(`${w}.`)));
+  if (wrapper === undefined) {
+    const named = [...(module ?? [])].filter((entry): entry is [string, unknown] => typeof entry[0] === 'string');
+    return { tensors, attributes: new Map(named) };
+  }
+  const inner = moduleOf(dictOf(module?.get('_modules'))?.get(wrapper));
+  const renamed = names.map((name) => [name.slice(wrapper.length + 1), tensors.get(name)!] as const);
+  return withoutWrappers({ tensors: new Map(renamed), ...(inner && { module: inner }) });
 }
 
 /** A key as shown in messages; for a key that is not a string, its type. */

@@ -7,7 +7,10 @@ import { type StorageId, torchRules } from './torch.js';
 import { openZip, type ZipEntry } from './zip.js';
 
 /** Largest data.pkl that is read. It holds no tensor data: storages are files of their own. */
-const LARGEST_PICKLE = 2 ** 28;
+const LARGEST_PICKLE = 2 ** 26;
+
+/** Largest file `byteorder` that is read; its content is "little" or "big". */
+const LONGEST_BYTE_ORDER = 16;
 
 /**
  * Reads what torch.save wrote since PyTorch 1.6: a zip archive of `<name>/data.pkl` and `<name>/data/<key>`.
@@ -18,17 +21,16 @@ export async function readTorchZip(source: Source): Promise<unknown> {
   const fail = (problem: string) => new CheckpointFileError(source.path, problem);
   const entries = await openZip(source);
   const prefix = prefixOf(entries, fail);
-  const order = await smallText(entries.get(`${prefix}byteorder`));
-  if (order !== undefined && order !== 'little') {
-    throw fail(`it was written in ${order}-endian byte order, only little is read. Save it again on such a machine`);
-  }
+  await checkByteOrder(entries.get(`${prefix}byteorder`), fail);
   const pickle = entries.get(`${prefix}data.pkl`)!;
   if (pickle.size > LARGEST_PICKLE) throw fail(`data.pkl has ${pickle.size} bytes, at most ${LARGEST_PICKLE} are read`);
   const storage = (id: StorageId): ZipEntry => {
     const entry = entries.get(`${prefix}data/${id.key}`);
-    const bytes = id.elements * elementTypes[id.dtype]!.width;
+    const { width } = elementTypes[id.dtype]!;
+    const bytes = id.elements * width;
     if (!entry) throw fail(`${prefix}data/${id.key} is missing in the archive. ${COPY_AGAIN}`);
-    if (entry.size < bytes) {
+    // PyTorch counts whole elements; a storage that is viewed as another type may have a part of one more.
+    if (entry.size < bytes || entry.size >= bytes + width) {
       throw fail(`${prefix}data/${id.key} in the archive has ${entry.size} bytes, expected ${bytes}. ${COPY_AGAIN}`);
     }
     return entry;
@@ -42,8 +44,18 @@ export async function readTorchZip(source: Source): Promise<unknown> {
   return readPickle(cursorOver(inMemory(source.path, bytes), 'data.pkl'), rules);
 }
 
+/** Archives that are no checkpoints, recognised by a member that only they have. */
+const otherArchives: readonly [member: RegExp, kind: string][] = [
+  [/^[^/]+\/(code\/|constants\.pkl$)/, 'a TorchScript archive, which holds code'],
+  [/(^|\/)(archive_format|models\/[^/]+\.json)$/, 'a program that torch.export wrote'],
+  [/^model\.weights\.h5$/, 'a Keras model'],
+  [/^[^/]+\.npy$/, 'NumPy arrays (.npz), not a state dict'],
+];
+
 /** The folder of data.pkl, with a slash at the end. */
 function prefixOf(entries: ReadonlyMap<string, ZipEntry>, fail: (problem: string) => CheckpointFileError): string {
+  const kind = otherArchives.find(([member]) => [...entries.keys()].some((name) => member.test(name)))?.[1];
+  if (kind) throw fail(`${kind}. ${SAVE_AGAIN}`);
   const prefixes = [...entries.keys()].flatMap((name) => /^((?:[^/]+\/)?)data\.pkl$/.exec(name)?.[1] ?? []);
   const [prefix] = prefixes;
   if (prefix === undefined || prefixes.length > 1) {
@@ -52,9 +64,23 @@ function prefixOf(entries: ReadonlyMap<string, ZipEntry>, fail: (problem: string
       `a zip archive with ${prefixes.length} files data.pkl, expected one as torch.save writes it; it has ${names}`,
     );
   }
-  if (entries.has(`${prefix}constants.pkl`)) throw fail(`a TorchScript archive, which holds code. ${SAVE_AGAIN}`);
   return prefix;
 }
 
-const smallText = async (entry: ZipEntry | undefined): Promise<string | undefined> =>
-  entry && Buffer.from(await entry.read(0, Math.min(entry.size, 16))).toString('latin1');
+/** The file is absent before PyTorch 2.1, which wrote little-endian everywhere. */
+async function checkByteOrder(
+  entry: ZipEntry | undefined,
+  fail: (problem: string) => CheckpointFileError,
+): Promise<void> {
+  if (!entry) return;
+  if (entry.size > LONGEST_BYTE_ORDER) {
+    throw fail(`byteorder in the archive has ${entry.size} bytes; expected "little" or "big". ${COPY_AGAIN}`);
+  }
+  const order = Buffer.from(await entry.read(0, entry.size)).toString('latin1');
+  if (order === 'little') return;
+  throw fail(
+    order === 'big'
+      ? 'it was written in big-endian byte order, only little is read. Save it again on such a machine'
+      : `byteorder in the archive is ${JSON.stringify(order)}; expected "little" or "big". ${COPY_AGAIN}`,
+  );
+}

@@ -7,7 +7,10 @@ import type { Source } from './source.js';
 export interface ZipEntry {
   /** Bytes when unpacked. */
   readonly size: number;
-  /** Reads bytes of the unpacked file. The first call checks the CRC-32 of the whole entry. */
+  /**
+   * Reads bytes of the unpacked file. The first call checks the CRC-32 of the whole entry. A compressed entry is unpacked
+   * as a whole. So a large one is refused if less than half of it is read: a small archive could take any memory otherwise.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
@@ -57,6 +60,8 @@ const STORED = 0;
 const DEFLATED = 8;
 /** Largest compressed entry that is read, unpacked in memory. torch.save does not compress, but other zip programs do. */
 const MOST_INFLATED = 2 ** 30;
+/** Largest compressed entry of which any part is read. */
+const SMALL = 2 ** 20;
 
 function zipEntry(source: Source, zip: ZipFile, entry: Entry): ZipEntry {
   const { fileName: name, uncompressedSize: size, compressedSize, compressionMethod: method } = entry;
@@ -89,6 +94,11 @@ function zipEntry(source: Source, zip: ZipFile, entry: Entry): ZipEntry {
       const at = await start();
       if (offset + length > size) throw fail(`has ${size} bytes, ${offset + length} are expected. ${COPY_AGAIN}`);
       if (method === DEFLATED) {
+        if (length < size / 2 && size > SMALL) {
+          throw fail(
+            `unpacks to ${size} bytes, of which ${length} are used. Unpack the archive and pack it with zip -0`,
+          );
+        }
         const bytes = inflated(source.read(at, compressedSize));
         check(crc32(bytes));
         return bytes.subarray(offset, offset + length);

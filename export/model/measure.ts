@@ -1,6 +1,6 @@
 import { type Images, pixelsOf } from '../data/images.js';
 import { rows } from '../graph/rows.js';
-import { bytesOf, type NamedTensors, type Tensor } from '../graph/tensor.js';
+import type { NamedTensors, Tensor } from '../graph/tensor.js';
 import type { Network } from '../networks/network.js';
 import { openSession } from '../runtime/session.js';
 import { runInSlices, slices } from '../runtime/slices.js';
@@ -16,6 +16,8 @@ export interface Batches {
 
 export interface Measurement {
   readonly images: number;
+  /** Images whose features and logits are all numbers, not NaN or infinite. */
+  readonly finite: number;
   /** Images whose label has the highest score. */
   readonly correct: number;
   /** null where there is no inverse. */
@@ -33,22 +35,23 @@ export async function measure(
   progress: (done: number) => void = () => {},
 ): Promise<Measurement> {
   const pixels = pixelsOf(images);
-  let [correct, exactFloat, exactPixels, sum, max] = [0, 0, 0, 0, 0];
+  let [finite, correct, exactFloat, exactPixels, sum, max] = [0, 0, 0, 0, 0, 0];
   for await (const { from, to, outputs } of slices(forward, { pixels }, batches.encode)) {
     correct += countCorrect(outputs.logits!, images.labels.subarray(from, to));
+    for (let n = 0; n < to - from; n++) if (allFinite(outputs, n)) finite++;
     const decoded = inverse && (await runInSlices(inverse, { features: outputs.features! }, batches.decode));
     for (let n = 0; decoded && n < to - from; n++) {
       const [image, back] = [rows(outputs.image!, n, n + 1), rows(decoded.image!, n, n + 1)];
       const error = relativeError(image.data as Float32Array, back.data as Float32Array);
-      if (sameBits(image, back)) exactFloat++;
-      if (sameBits(rows(pixels, from + n, from + n + 1), rows(decoded.pixels!, n, n + 1))) exactPixels++;
+      if (equalNumbers(image, back)) exactFloat++;
+      if (equalNumbers(rows(pixels, from + n, from + n + 1), rows(decoded.pixels!, n, n + 1))) exactPixels++;
       sum += error;
       max = Math.max(max, error);
     }
     progress(to);
   }
   const inversion = { exactFloat, exactPixels, relativeErrorMean: sum / images.count, relativeErrorMax: max };
-  return { images: images.count, correct, inversion: inverse ? inversion : null };
+  return { images: images.count, finite, correct, inversion: inverse ? inversion : null };
 }
 
 export interface MeasureOptions {
@@ -60,11 +63,26 @@ export interface MeasureOptions {
   readonly threads: number;
 }
 
-/** Measures the graphs of a model folder. @returns what its manifest says of it */
+/** The features or logits of a model are NaN or infinite. */
+export class NotFiniteError extends Error {
+  override readonly name = 'NotFiniteError';
+}
+
+/**
+ * Measures the graphs of a model folder.
+ * @returns what its manifest says of it
+ * @throws NotFiniteError when features or logits are NaN or infinite
+ */
 export async function measureFolder(folder: string, images: Images, options: MeasureOptions): Promise<Measured> {
   const graphs = await openGraphs(folder, options.threads);
   try {
-    const { correct, inversion } = await measure(graphs, images, options.batches);
+    const { finite, correct, inversion } = await measure(graphs, images, options.batches);
+    if (finite < images.count) {
+      const some = `${images.count - finite} of ${images.count} images (${options.data})`;
+      throw new NotFiniteError(
+        `Φ gives NaN or infinite numbers for ${some}: the training failed, or the weights are damaged`,
+      );
+    }
     const accuracy = options.labelled ? correct / images.count : null;
     return { data: options.data, images: images.count, accuracy, inversion };
   } finally {
@@ -99,7 +117,13 @@ function countCorrect({ data, dims }: Tensor, labels: Uint16Array): number {
   }, 0);
 }
 
-const sameBits = (a: Tensor, b: Tensor): boolean => Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
+/** Whether the features and logits of an image are all finite. */
+const allFinite = ({ features, logits }: Readonly<Record<string, Tensor>>, n: number): boolean =>
+  [features!, logits!].every((output) => (rows(output, n, n + 1).data as Float32Array).every(Number.isFinite));
+
+/** Equal float32 numbers have equal bits, except −0 and 0, which are the same number. NaN is equal to nothing. */
+const equalNumbers = (a: Tensor, b: Tensor): boolean =>
+  (a.data as Float32Array).every((v, i) => v === (b.data as Float32Array)[i]);
 
 /** ‖a − b‖₂ / ‖a‖₂. */
 export function relativeError(a: Float32Array, b: Float32Array): number {

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { IRevNetConfig, irevnet } from './irevnet.js';
+import { FINEST_GRID, IRevNetConfig, irevnet } from './irevnet.js';
 import { ConfigError, type Network } from './network.js';
 import { ResNetConfig, resnet } from './resnet.js';
 import { RevNetConfig, revnet } from './revnet.js';
@@ -43,9 +43,11 @@ export function buildNetwork({ architecture, config }: Specification): Network {
 
 /**
  * The same network on another grid, or on plain floats.
- * @throws ConfigError when a grid is asked for where there is none to set
+ * @throws ConfigError when a grid is asked for that cannot be, or where there is none to set
  */
 export function withGrid<S extends Specification>(specification: S, grid: number | null): S {
+  if (grid !== null && !(Number.isInteger(grid) && grid >= 1 && grid <= FINEST_GRID))
+    throw new ConfigError(`grid must be a whole number from 1 to ${FINEST_GRID}, or none, got ${grid}`);
   if ('grid' in specification.config) return { ...specification, config: { ...specification.config, grid } };
   if (grid === null) return specification;
   throw new ConfigError(`${specification.architecture} has no grid: it is not invertible`);

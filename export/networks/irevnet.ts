@@ -11,6 +11,9 @@ import { halves, injectivePadding } from './layers/split.js';
 import { ConfigError, type Network } from './network.js';
 
 const count = Type.Integer({ minimum: 1 });
+
+/** The largest k: sums of grid points above 2^(24 − k) = 16 in magnitude are not exact. */
+export const FINEST_GRID = 20;
 const stages = (description: string) => Type.Array(count, { minItems: 1, description });
 
 /** Every i-RevNet is one of these. */
@@ -25,7 +28,7 @@ export const IRevNetConfig = Type.Object(
     hidden: stages('channels inside the bottleneck, by stage'),
     kernels: Type.Tuple([count, count, count], { description: '[1, 3, 1] in the paper, [3, 3, 3] in the release' }),
     injective: Type.Boolean({ description: 'zero channels may be added where a stage of stride 1 widens' }),
-    grid: Type.Union([Type.Integer({ minimum: 1, maximum: 20 }), Type.Null()]),
+    grid: Type.Union([Type.Integer({ minimum: 1, maximum: FINEST_GRID }), Type.Null()]),
   },
   { additionalProperties: false },
 );

@@ -4,6 +4,7 @@ import { createModel } from '../../export/model/create.js';
 import { configurations } from '../../export/networks/configurations.js';
 import { type PartsFlags, randomParts, trainedParts } from './export-parts.js';
 import { exportToTriton, type TritonFlags, tritonOptions } from './export-triton.js';
+import { cleanUpOnSignals } from './interrupt.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 import { byteProgress } from './progress.js';
@@ -51,6 +52,10 @@ for (const option of tritonOptions) exportCommand.addOption(option);
 async function exportModel(source: string, flags: Flags): Promise<void> {
   const parts = flags.randomWeights ? await randomParts(source, flags) : await trainedParts(source, flags);
   const folder = modelFolder(flags.models, flags.name ?? parts.name);
-  const manifest = await createModel(folder, { ...parts, progress: byteProgress(process.stderr, 'weights') });
+  const interrupted = cleanUpOnSignals();
+  const manifest = await createModel(folder, {
+    ...parts,
+    progress: byteProgress(process.stderr, 'weights'),
+  }).finally(interrupted.end);
   process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${folder}\n`);
 }

@@ -1,17 +1,21 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { noiseImages } from '../../export/data/noise.js';
-import { type Given, importCheckpoint, importers, openCheckpoint } from '../../export/import/index.js';
+import { describe } from '../../export/import/describe.js';
+import { type Given, type Imported, importCheckpoint, importers, openCheckpoint } from '../../export/import/index.js';
+import { overflowing } from '../../export/import/overflow.js';
 import { createModel } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import type { Manifest, Measured } from '../../export/model/manifest.js';
-import { measureFolder } from '../../export/model/measure.js';
+import { measureFolder, NotFiniteError } from '../../export/model/measure.js';
 import { checkHeadroom, judge } from '../../export/model/validate.js';
 import { readWeights, WEIGHTS_FILE } from '../../export/model/weights.js';
-import { buildNetwork } from '../../export/networks/index.js';
+import { buildNetwork, type Network } from '../../export/networks/index.js';
 import { readSpecification } from '../../export/networks/read.js';
 import { requireHeadroom } from './headroom.js';
+import { cleanUpOnSignals } from './interrupt.js';
 import { readLabels } from './labels.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { between, whole } from './numbers.js';
@@ -30,6 +34,7 @@ interface ImportFlags {
   shortSide?: number;
   labels?: string;
   threads: number;
+  force?: boolean;
 }
 interface Flags extends ImportFlags {
   json: boolean;
@@ -75,26 +80,49 @@ export const importCommand = new Command('import')
   .option('--labels <file>', 'class names, one a line or a JSON array (default: numbers)')
   .option('--threads <n>', 'threads for measuring', whole(1), availableParallelism())
   .option('--json', 'print the manifest as JSON', false)
+  .option('--force', 'replace a model of the same name', false)
   .addHelpText('after', `\nUnderstood: ${importers.map(({ description }) => description).join('; ')}.`)
   .action(async (file: string, flags: Flags) => {
-    const manifest = await importModel(file, flags);
+    const interrupted = cleanUpOnSignals();
+    const manifest = await importModel(file, flags).finally(interrupted.end);
     process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${modelFolder(flags.models, flags.name)}\n`);
   });
 
 /**
- * Writes the model folder of a checkpoint. What was inferred is printed to standard error.
- * @throws CheckpointFileError, ConfigError; Error when labels, name or grid do not fit
+ * Writes the model folder of a checkpoint. What was inferred is printed to standard error. Flags are checked before
+ * anything is read or written, and of an import that fails nothing is left.
+ * @throws CheckpointFileError, ConfigError; Error when labels, name or grid do not fit, or the weights overflow
  */
 export async function importModel(file: string, flags: ImportFlags): Promise<Manifest> {
+  const folder = modelFolder(flags.models, flags.name);
+  checkFlags(flags);
+  checkPlace(folder, flags.force);
   const checkpoint = await openCheckpoint(file);
   try {
-    const specification = flags.config === undefined ? undefined : await readSpecification(flags.config);
-    const imported = importCheckpoint(checkpoint, givenBy(flags), specification);
-    show(imported.specification, imported.assumptions);
-    return await write(imported, flags);
+    const named = flags.config === undefined ? undefined : await readSpecification(flags.config);
+    const imported = await importCheckpoint(checkpoint, givenBy(flags), named);
+    show(imported);
+    return await write(folder, imported, flags);
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Above any published network; the features of one image would take gigabytes. */
+const LARGEST_INPUT = 4096;
+
+/** @throws Error naming the flag that cannot be */
+function checkFlags({ input }: ImportFlags): void {
+  if (input?.some((side) => side > LARGEST_INPUT))
+    throw new Error(`--input must be at most ${LARGEST_INPUT} pixels a side, got ${input.join('x')}`);
+}
+
+/** @throws Error where a model is and is not to be replaced, or where something else is */
+function checkPlace(folder: string, force = false): void {
+  if (!existsSync(folder)) return;
+  if (!existsSync(join(folder, 'manifest.json')))
+    throw new Error(`${folder} is there and is no model; give another --name, or remove it`);
+  if (!force) throw new Error(`${folder} is there already; --force replaces it, or give another --name`);
 }
 
 const givenBy = ({ input, channels, initialPsi, mean, std, grid }: ImportFlags): Given => ({
@@ -107,21 +135,22 @@ const givenBy = ({ input, channels, initialPsi, mean, std, grid }: ImportFlags):
 });
 
 /** Prints what was inferred, to standard error: the output is for programs. */
-function show(specification: object, assumptions: readonly string[]): void {
-  process.stderr.write(`${JSON.stringify(specification)}\n`);
+function show({ specification, assumptions }: Imported): void {
+  process.stderr.write(`${describe(specification)}\n`);
   for (const assumption of assumptions) process.stderr.write(`assumed: ${assumption}\n`);
 }
 
 const NOISE_IMAGES = 4;
 
 async function write(
-  { specification, description, weights }: ReturnType<typeof importCheckpoint>,
-  { name, models, labels, shortSide, threads }: ImportFlags,
+  folder: string,
+  { specification, description, weights, nameOf }: Imported,
+  { labels, shortSide, threads }: ImportFlags,
 ): Promise<Manifest> {
   const network = buildNetwork(specification);
   const { input, classes } = network;
   const noise = noiseImages(NOISE_IMAGES, input, 1);
-  return createModel(modelFolder(models, name), {
+  return createModel(folder, {
     ...specification,
     description: `${description}, imported`,
     weights,
@@ -129,35 +158,57 @@ async function write(
     preprocessing: preprocessing(input, shortSide),
     training: null,
     progress: byteProgress(process.stderr, 'weights'),
-    measure: async (folder) => {
+    measure: async (fresh) => {
+      const stored = () => readWeights(networkParameters(network), join(fresh, WEIGHTS_FILE));
       const batches = { encode: NOISE_IMAGES, decode: 1 };
-      const measured = await measureFolder(folder, noise, { data: 'noise', labelled: false, batches, threads });
-      checkRoundTrip(measured, network.grid !== null);
-      if (network.grid !== null) {
-        const weights = await readWeights(networkParameters(network), join(folder, WEIGHTS_FILE));
-        requireHeadroom(await checkHeadroom(network, weights, noise, threads));
-      }
+      const measured = await measureFolder(fresh, noise, { data: 'noise', labelled: false, batches, threads }).catch(
+        async (error: Error) => {
+          if (!(error instanceof NotFiniteError)) throw error;
+          const { parameter, factor } = await overflowing(network, await stored(), noise);
+          throw new Error(
+            `${error.message}. It comes from ${nameOf(parameter)}, by a factor of ${factor.toPrecision(3)}`,
+          );
+        },
+      );
+      checkRoundTrip(measured, network);
+      if (network.grid !== null) requireHeadroom(await checkHeadroom(network, await stored(), noise, threads));
       return measured;
     },
   });
 }
 
 /** Refuses a grid on which the round trip is not exact. Without a grid, a round trip that fails on noise is warned about. */
-function checkRoundTrip(measured: Measured, exact: boolean): void {
+function checkRoundTrip(measured: Measured, { grid, input }: Network): void {
   if (!measured?.inversion) return;
-  const { outcome, detail } = judge(measured.inversion, measured.images, exact);
+  const { outcome, detail } = judge(measured.inversion, measured.images, grid !== null);
   if (outcome === 'ok') return;
   const what = `Φ⁻¹ does not give noise back: ${detail}`;
-  if (exact) throw new Error(`${what}. Its streams are too large for this grid; try a smaller --grid`);
-  process.stderr.write(`warning: ${what}\n`);
+  if (grid === null) {
+    process.stderr.write(`warning: ${what}\n`);
+    return;
+  }
+  const finest = coarsestGrid(input.std);
+  const advice =
+    grid < finest
+      ? `This grid is coarser than the steps of a pixel; try --grid ${finest} or more`
+      : `Its streams are too large for this grid; try a smaller --grid, not below ${finest}`;
+  throw new Error(`${what}. ${advice}`);
 }
 
-/** As evaluation code usually does: a short side of 256 for an input of 224, and in proportion; small images as they are. */
+/** The smallest k whose grid tells neighbouring pixel values apart: 2^-k below 1 / (255 std). */
+const coarsestGrid = (std: readonly number[]): number => Math.floor(Math.log2(255 * Math.max(...std))) + 1;
+
+/**
+ * As evaluation code usually does: a short side of 256 for an input of 224, and in proportion; small images as they are.
+ * @throws Error when the scaled short side does not hold the input
+ */
 function preprocessing(
   { height, width }: { height: number; width: number },
   given?: number,
 ): Manifest['preprocessing'] {
-  const shortest = Math.min(height, width);
-  const shortSide = given ?? (shortest >= 64 ? Math.round((shortest * 256) / 224) : undefined);
+  const [shortest, longest] = [Math.min(height, width), Math.max(height, width)];
+  if (given !== undefined && given < longest)
+    throw new Error(`--short-side must be at least ${longest}, the longer side of the input, got ${given}`);
+  const shortSide = given ?? (shortest >= 64 ? Math.max(longest, Math.round((shortest * 256) / 224)) : undefined);
   return { fit: 'cover', polarity: 'any', ...(shortSide && { shortSide }) };
 }

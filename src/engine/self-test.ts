@@ -76,8 +76,11 @@ export async function selfTest(
 const inBatches = (session: Runner, feeds: Record<string, Tensor>, fetch: readonly string[], size: number) =>
   runInSlices({ run: padded(session, [size]) }, feeds, size, fetch);
 
-/** How many rows are equal in every bit. */
+/** How many rows are equal in every number. For float32 that is every bit, but for −0 and 0: they are one number. */
 function equalRows(a: Tensor, b: Tensor): number {
-  const equal = (i: number) => Buffer.compare(bytesOf(rows(a, i, i + 1)), bytesOf(rows(b, i, i + 1))) === 0;
+  const equal = (i: number) => {
+    const [x, y] = [rows(a, i, i + 1).data as Float32Array, rows(b, i, i + 1).data as Float32Array];
+    return x.every((v, at) => v === y[at]);
+  };
   return Array.from({ length: a.dims[0]! }, (_, i) => equal(i)).filter(Boolean).length;
 }

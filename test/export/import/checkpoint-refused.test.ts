@@ -211,7 +211,7 @@ t.test('archives that are no checkpoints', async (t) => {
   const w = { dtype: 'F32', shape: [3] };
   const data = Buffer.alloc(24);
   const cases: [Buffer, RegExp][] = [
-    [zip({ 'a.npy': Buffer.alloc(3) }), /a zip archive with 0 files data\.pkl, expected one .*; it has a\.npy/],
+    [zip({ 'a.txt': Buffer.alloc(3) }), /a zip archive with 0 files data\.pkl, expected one .*; it has a\.txt/],
     [torchZip(pickle, storages, { 'net/byteorder': Buffer.from('big') }), /big-endian byte order, only little/],
     [torchZip(pickle, storages, { 'net/constants.pkl': Buffer.alloc(1) }), /a TorchScript archive, which holds code/],
     [torchZip(pickle, storages, { 'other/data.pkl': Buffer.alloc(1) }), /a zip archive with 2 files data\.pkl/],
@@ -234,6 +234,31 @@ t.test('archives that are no checkpoints', async (t) => {
   t.same(await opened(path, little, valuesOf), { w: [1, 2, 3] });
 });
 
+t.test('a compressed archive unpacks to what its tensors need, and to no more', async (t) => {
+  const path = join(t.testdir(), 'x');
+  const files = (more: Record<string, Buffer>) => ({
+    'net/data.pkl': Buffer.from(`\x80\x02${dict({ w: vector(3) })}.`, 'latin1'),
+    'net/data/0': storages[0].bytes,
+    ...more,
+  });
+  const big = Buffer.alloc(2 ** 23);
+  const part = `\x80\x02${dict({ w: view({ elements: 2 ** 21, dims: [3], strides: [1] }) })}.`;
+  const cases: [Record<string, Buffer>, RegExp][] = [
+    [{ 'net/byteorder': big }, /byteorder in the archive has 8388608 bytes; expected "little" or "big"/],
+    [{ 'net/byteorder': Buffer.from('\0\0') }, /byteorder in the archive is "\\u0000\\u0000"; expected "little"/],
+    [{ 'net/data/0': big }, /data\/0 in the archive has 8388608 bytes, expected 12/],
+    [
+      { 'net/data.pkl': Buffer.from(part, 'latin1'), 'net/data/0': big },
+      /unpacks to 8388608 bytes, of which 12 are used/,
+    ],
+    [{ 'net/data.pkl': Buffer.alloc(2 ** 26 + 1) }, /data\.pkl has 67108865 bytes, at most 67108864 are read/],
+  ];
+  for (const [more, message] of cases) {
+    await t.rejects(opened(path, zip(files(more), 8), valuesOf), { name: 'CheckpointFileError', message });
+  }
+  t.same(await opened(path, zip(files({ 'net/unused': big }), 8), valuesOf), { w: [1, 2, 3] });
+});
+
 t.test('what is no checkpoint is named', async (t) => {
   const folder = t.testdir();
   const path = join(folder, 'x');
@@ -245,6 +270,20 @@ t.test('what is no checkpoint is named', async (t) => {
     [Buffer.from('version https://git-lfs.github.com/spec/v1'), /Git LFS pointer/],
     [Buffer.from('1f8b0800', 'hex'), /compressed with gzip/],
     [tar, /it is a tar archive/],
+    [Buffer.from('\x93NUMPY\x01\0', 'latin1'), /a single NumPy array \(\.npy\)/],
+    [zip({ 'a.npy': Buffer.alloc(3), 'b.npy': Buffer.alloc(3) }), /NumPy arrays \(\.npz\)/],
+    [Buffer.from('\x89HDF\r\n\x1a\n', 'latin1'), /an HDF5 file, such as Keras writes/],
+    [zip({ 'config.json': Buffer.alloc(3), 'model.weights.h5': Buffer.alloc(3) }), /a Keras model/],
+    [Buffer.from('\x08\x0a\x12\x07irevnet', 'latin1'), /an ONNX graph/],
+    [
+      zip({ 'n/data.pkl': Buffer.alloc(1), 'n/code/m.py': Buffer.alloc(1), 'n/constants.pkl': Buffer.alloc(1) }),
+      /TorchScript/,
+    ],
+    [zip({ 'n/model.json': Buffer.alloc(1), 'n/code/m.py': Buffer.alloc(1) }), /TorchScript/],
+    [Buffer.from('\x18\0\0\0TFL3', 'latin1'), /TensorFlow Lite/],
+    [Buffer.from('GGUF\x03\0', 'latin1'), /GGUF/],
+    [Buffer.from('\x89PNG\r\n', 'latin1'), /it is a picture/],
+    [Buffer.from('\x28\xb5\x2f\xfd', 'latin1'), /compressed with zstd/],
     [Buffer.from('80027d2e', 'hex'), /a pickle that torch\.save did not write/],
     [
       Buffer.from('04000000010000', 'hex'),

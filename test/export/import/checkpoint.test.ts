@@ -342,3 +342,39 @@ t.test('safetensors of every float type, lazily', async (t) => {
   const ours = writeSafetensors({ tensors: new Map([['a.weight', tensor('float32', [2, 1], [3, 4])]]), metadata: {} });
   t.strictSame(await opened(path, Buffer.concat(ours), valuesOf), { 'a.weight': [3, 4] }, 'what we write ourselves');
 });
+
+t.test('wrappers are left out of names, in every format and however many there are', async (t) => {
+  const path = join(t.testdir(), 'x');
+  const stored = { 0: floats(1, 2, 3), 1: floats(4) };
+  for (const prefix of [
+    'module.',
+    'module.module.',
+    '_orig_mod.',
+    'model.',
+    '_orig_mod.module.',
+    'model._orig_mod.module.',
+  ]) {
+    const state = dict({
+      [`${prefix}stack.w`]: vector(3, '0'),
+      [`${prefix}bn1.w`]: vector(1, '1'),
+      n_averaged: vector(1, '1'),
+    });
+    const data = Buffer.concat([stored[0].bytes, stored[1].bytes]);
+    const entry = (shape: number, from: number) => ({
+      dtype: 'F32',
+      shape: [shape],
+      data_offsets: [from, from + 4 * shape],
+    });
+    const files = [
+      torchZip(state, stored),
+      torchLegacy(dict({ state_dict: state }), stored),
+      safetensors({ [`${prefix}stack.w`]: entry(3, 0), [`${prefix}bn1.w`]: entry(1, 12) }, data),
+    ];
+    for (const bytes of files)
+      t.same(await opened(path, bytes, valuesOf), { 'stack.w': [1, 2, 3], 'bn1.w': [4] }, prefix);
+  }
+  const wrapped = module({
+    modules: { _orig_mod: module({ modules: { module: module({ parameters: { w: vector(3) } }) } }) },
+  });
+  t.same(await opened(path, torchZip(wrapped, { 0: floats(1, 2, 3) }), valuesOf), { w: [1, 2, 3] });
+});

@@ -62,6 +62,22 @@ function headOf(configuration: Configuration): number {
     .reduce((sum, p) => sum + sizeOf(staticShape(p.type.shape)), 0);
 }
 
+t.test('residual networks that cannot be say why', async (t) => {
+  const config = { ...miniature.resnet };
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ hidden: [4] }, /hidden: 2 stages need as many entries, got 1/],
+    [{ widths: [4, 8, 8] }, /widths: 2 stages need as many entries, got 3/],
+    [{ groups: 4 }, /hidden: 6 is not a multiple of 4, the groups/],
+    [{ basic: true, groups: 2 }, /groups: basic blocks have none/],
+    [{ basic: true, widths: [8, 8] }, /widths: of basic blocks they are 4,6, as inside/],
+  ];
+  for (const [change, message] of cases)
+    t.throws(() => buildNetwork({ architecture: 'resnet', config: { ...config, ...change } }), {
+      name: 'ConfigError',
+      message,
+    });
+});
+
 t.test('torchvision’s names for ResNet-50', async (t) => {
   const parameters = new Map(
     networkParameters(buildNetwork(configurations['resnet-50']!)).map((p) => [p.source.name, p.type.shape]),
