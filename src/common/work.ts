@@ -30,7 +30,7 @@ export class Timeline {
 
 /** The context of an operation. The service sets all of it for each request; the command line needs none. */
 export interface Work {
-  /** Aborted when nobody waits for the result any more: the client has gone, or its deadline has passed. */
+  /** Aborted when no client waits for the result any more: the client has gone, or its deadline has passed. */
   readonly signal?: AbortSignal | undefined;
   readonly timeline?: Timeline | undefined;
   /** Called once it is known how many images the operation processes. @throws Problem overloaded */

@@ -23,7 +23,7 @@ export interface Task extends Queued {
   readonly job: Job;
   /** The job's rows of this task. */
   readonly input: Tensor;
-  /** Whether nobody waits for it any more: its job has succeeded, failed or been aborted. */
+  /** Whether no caller waits for it any more: its job has succeeded, failed or been aborted. */
   over: boolean;
   /** When it was given to a replica; undefined while it waits. */
   begun: number | undefined;

@@ -19,7 +19,7 @@ export function thisMachine(): Machine {
   return { cores: Math.min(availableParallelism(), coresOf(cpuQuota())), memory };
 }
 
-/** The CPU quota of the process's control group, which Node.js does not heed; empty where there is none. */
+/** The CPU quota of the process's control group, which Node.js does not look at; empty where there is none. */
 function cpuQuota(): string {
   try {
     return readFileSync('/sys/fs/cgroup/cpu.max', 'utf8');

@@ -19,7 +19,7 @@ sharp.concurrency(1);
 /** The wanted size in pixels and how an image is brought to it; the most pixels that are read. */
 export interface DecodeOptions extends FitOptions {
   readonly maxPixels: number;
-  /** Aborted when nobody waits for the image any more. An image that is being decoded is decoded to its end. */
+  /** Aborted when no request waits for the image any more. An image that is being decoded is decoded to its end. */
   readonly signal?: AbortSignal | undefined;
 }
 

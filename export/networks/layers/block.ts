@@ -12,13 +12,13 @@ export interface Part extends Layer<State> {
   shortcut?(state: State): State;
 }
 
-/** One step of a network. Its parts are asked through it, so nobody has to guess them from shapes. */
+/** One step of a network. Callers ask it for its parts instead of guessing them from shapes. */
 export interface Block extends Part {
   readonly name: string;
 }
 
 /**
- * Computes a function once for each argument: whoever asks again gets the same nodes of the graph. So the F(x₂) that a
+ * Computes a function once for each argument: a second call with the same argument gives the same nodes of the graph. So the F(x₂) that a
  * loss asks for is the one in the forward pass, and the graph computes it once.
  */
 export function once<A extends object, B>(f: (a: A) => B): (a: A) => B {

@@ -18,7 +18,7 @@ t.test('bad images are recorded in the index and have no row', async (t) => {
   const job = { task: 'encode', input, output, part: 8 } as const;
   t.match(await run(job, { settings: { maxBatch: '3' } }), { outcome: 'finished', inputs: 8, computed: 8, bad: 4 });
   t.match(await run(job), { computed: 0, kept: 8, bad: 4 });
-  const errors = { 'body-empty': 1, 'file-unreadable': 1, 'image-truncated': 1, 'not-an-image': 1 };
+  const errors = { 'body-empty': 1, 'file-unreadable': 1, 'image-corrupt': 1, 'not-an-image': 1 };
   t.match(await mergeIn(output), { inputs: 8, rows: 4, bad: 4, errors });
   t.match(JSON.parse(await readFile(join(output, 'merged', 'summary.json'), 'utf8')), { rows: 4, bad: 4, errors });
   t.match(await linesOf(join(output, 'merged', 'index.jsonl')), [
