@@ -14,10 +14,14 @@ export const startCli = (
   env: NodeJS.ProcessEnv = {},
   options: Pick<SpawnOptions, 'uid' | 'gid'> = {},
 ): ChildProcess =>
-  spawn(process.execPath, [packagePath('dist', 'src', 'cli', 'main.js'), ...args], {
+  // The test runner puts a module loader of its own into NODE_OPTIONS, which doubles the time of every process.
+  spawn('env', [...nodeOptions(env), process.execPath, packagePath('dist', 'src', 'cli', 'main.js'), ...args], {
     ...options,
     env: { ...process.env, ...env },
   });
+
+const nodeOptions = ({ NODE_OPTIONS: given }: NodeJS.ProcessEnv): string[] =>
+  given === undefined ? ['-u', 'NODE_OPTIONS'] : [`NODE_OPTIONS=${given}`];
 
 /** Collects what a process prints until it ends. */
 export function finished(child: ChildProcess): Promise<Finished> {
