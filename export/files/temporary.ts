@@ -24,5 +24,15 @@ export async function beside<T>(path: string, write: (temporary: string) => Prom
 
 /** Removes what is being written, at once: for a process that ends before it is complete. */
 export function removeUnfinished(): void {
-  for (const path of unfinished) rmSync(path, { recursive: true, force: true });
+  for (const path of unfinished) removeFolder(path, 100);
+}
+
+/** A write that is under way may put a file into a folder while it is being removed; Node.js 26 then gives up. */
+function removeFolder(path: string, tries: number): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' || tries === 1) throw error;
+    removeFolder(path, tries - 1);
+  }
 }

@@ -9,9 +9,12 @@ export function cleanUpOnSignals(): { end(): void } {
   };
   const leave = (signal: NodeJS.Signals) => {
     end();
-    removeUnfinished();
-    // With the listeners gone the signal ends the process, and its parent sees which one it was.
-    process.kill(process.pid, signal);
+    try {
+      removeUnfinished();
+    } finally {
+      // With the listeners gone the signal ends the process, and its parent sees which one it was.
+      process.kill(process.pid, signal);
+    }
   };
   for (const signal of SIGNALS) process.on(signal, leave);
   return { end };
