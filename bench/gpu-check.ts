@@ -104,9 +104,8 @@ const noise = ({ input }: Manifest, count: number, seed: number): Tensor<'uint8'
 async function* checkModel(folder: string, images: number): AsyncGenerator<Line> {
   const manifest = await readModelFolder(folder);
   const { name: model } = manifest;
-  const sizes = batchSizes({ maxBatch: 0, batchBuckets: '' }, [{ folder, manifest }], provider);
-  const limit = sizes.limits.get(model)!;
-  const buckets = provider === 'cpu' ? [1, limit] : sizes.buckets.get(model)!;
+  const sizes = batchSizes({ maxBatch: 0, batchBuckets: '' }, manifest, provider);
+  const buckets = provider === 'cpu' ? [1, sizes.limit] : sizes.buckets;
   const onDevice = await openOnDevice(folder, manifest, [...new Set([...buckets, ...batches])]);
   const cpu = await openOnCpu(folder);
   const gpu = bucketed(onDevice, buckets);
@@ -129,7 +128,10 @@ async function* checkModel(folder: string, images: number): AsyncGenerator<Line>
     'encoded on the device, decoded on the CPU': { forward: gpu.forward, inverse: cpu.inverse },
     'encoded on the CPU, decoded on the device': { forward: cpu.forward, inverse: gpu.inverse },
   })) {
-    const { inversion } = await measure(graphs, noiseImages(images, manifest.input, 3), { encode: limit, decode: 1 });
+    const { inversion } = await measure(graphs, noiseImages(images, manifest.input, 3), {
+      encode: sizes.limit,
+      decode: 1,
+    });
     const pixelsRecovered = rounded(await shareOfPixels(graphs, manifest, images));
     // Between different devices nothing is promised.
     const promised = graphs === gpu ? { ok: inversion!.exactPixels === images } : {};

@@ -5,8 +5,9 @@ import { emit } from '../graph/emit.js';
 import type { Graph } from '../graph/graph.js';
 import { buildNetwork, type Network, type Specification } from '../networks/index.js';
 import type { Preprocessing } from '../networks/preprocessing.js';
+import { checkManifest, readModelFolder } from './folder.js';
 import { countTrained, forwardGraph, graphParameters, inverseGraph } from './graphs.js';
-import { MANIFEST_FORMAT, type Manifest, type Measured } from './manifest.js';
+import { MANIFEST_FILE, MANIFEST_FORMAT, type Manifest, type Measured } from './manifest.js';
 import { externalWeights, WEIGHTS_FILE, type WeightSource, weightsLayout, weightsPieces } from './weights.js';
 
 /** What a model is made of, apart from what follows from it. */
@@ -37,38 +38,48 @@ export function graphFiles(network: Network, variants: readonly Graph[] = []): R
   return Object.fromEntries(graphs.map((graph) => [`${graph.name}.onnx`, emit(graph, dataOf)]));
 }
 
+/** The entry of a file that is not written yet. */
+const UNWRITTEN: Listed = { bytes: 0, sha256: '0'.repeat(64) };
+
 /**
  * Writes a model folder: Φ, Φ⁻¹ where there is one, variants, their weights and the manifest. The folder's name is that of
- * the model. The same parts give the same bytes. An existing folder is replaced as a whole; after an error it stays.
- * @throws RangeError when the number of labels is not that of the classes; ConfigError
+ * the model. The same parts give the same bytes. The manifest is checked before anything is written, and the folder is read
+ * back before it takes its place. An existing folder is replaced as a whole; after an error it stays.
+ * @throws RangeError when the number of labels is not that of the classes; ConfigError; ModelError when nothing could read
+ *   the model
  */
 export async function createModel(folder: string, parts: ModelParts): Promise<Manifest> {
   const network = buildNetwork(parts);
   if (parts.labels.length !== network.classes) {
     throw new RangeError(`${network.classes} classes need as many labels, got ${parts.labels.length}`);
   }
-  const { height, width, channels, mean, std } = network.input;
+  const files = { 'forward.onnx': UNWRITTEN, [WEIGHTS_FILE]: UNWRITTEN };
+  const described = { ...describe(basename(folder), network, parts), files, measured: null };
+  checkManifest(described, join(folder, MANIFEST_FILE));
   return writeFolder(folder, async (fresh) => {
     const files = await writeFiles(fresh, network, parts);
-    const manifest: Manifest = {
-      format: MANIFEST_FORMAT,
-      name: basename(folder),
-      description: parts.description,
-      exporter: { name: 'irevnet', version },
-      architecture: { name: parts.architecture, config: { ...parts.config }, parameters: countTrained(network) },
-      grid: network.grid,
-      input: { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] },
-      preprocessing: parts.preprocessing,
-      labels: [...parts.labels],
-      features: { shape: [...network.features] },
-      files,
-      training: parts.training,
-      measured: (await parts.measure?.(fresh)) ?? null,
-    };
-    await writeListed(join(fresh, 'manifest.json'), [Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)]);
-    return manifest;
+    const manifest: Manifest = { ...described, files, measured: (await parts.measure?.(fresh)) ?? null };
+    await writeListed(join(fresh, MANIFEST_FILE), [Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)]);
+    return readModelFolder(fresh);
   });
 }
+
+const describe = (name: string, network: Network, parts: ModelParts): Omit<Manifest, 'files' | 'measured'> => {
+  const { height, width, channels, mean, std } = network.input;
+  return {
+    format: MANIFEST_FORMAT,
+    name,
+    description: parts.description,
+    exporter: { name: 'irevnet', version },
+    architecture: { name: parts.architecture, config: { ...parts.config }, parameters: countTrained(network) },
+    grid: network.grid,
+    input: { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] },
+    preprocessing: parts.preprocessing,
+    labels: [...parts.labels],
+    features: { shape: [...network.features] },
+    training: parts.training,
+  };
+};
 
 async function writeFiles(folder: string, network: Network, parts: ModelParts): Promise<Manifest['files']> {
   const { variants = [], weights, progress } = parts;

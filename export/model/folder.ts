@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
 import type { Listed } from '../files/write.js';
-import { MANIFEST_FORMAT, Manifest } from './manifest.js';
+import { MANIFEST_FILE, MANIFEST_FORMAT, Manifest } from './manifest.js';
 
 /** A model folder that cannot be used; the message names the file, what was expected and what to do. */
 export class ModelError extends Error {
@@ -33,7 +33,7 @@ export async function readModelFolder(folder: string): Promise<Manifest> {
 
 /** Reads a model folder's manifest without looking at the other files. @throws ModelError */
 export async function readManifest(folder: string): Promise<Manifest> {
-  const path = join(folder, 'manifest.json');
+  const path = join(folder, MANIFEST_FILE);
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const message = `${path} cannot be read (${cause.code}); a model folder needs one. Export the model again`;
     throw new ModelError(message, existsSync(folder) ? 'model-damaged' : 'models-missing', { cause });
@@ -44,6 +44,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
   } catch (error) {
     throw new ModelError(`${path} is not JSON: ${(error as Error).message}`);
   }
+  checkManifest(manifest, path);
+  return manifest;
+}
+
+/** @param path of the manifest, for the message @throws ModelError */
+export function checkManifest(manifest: unknown, path: string): asserts manifest is Manifest {
   const format = (manifest as { format?: unknown } | null)?.format;
   if (format !== MANIFEST_FORMAT) {
     throw new ModelError(
@@ -61,7 +67,6 @@ export async function readManifest(folder: string): Promise<Manifest> {
       `${path}: preprocessing.shortSide is ${preprocessing.shortSide}; expected at least ${longer}, the input's longer side`,
     );
   }
-  return manifest;
 }
 
 async function checkFile(folder: string, name: string, expected: Listed): Promise<void> {
@@ -77,12 +82,21 @@ async function checkFile(folder: string, name: string, expected: Listed): Promis
       `${path} has ${size} bytes, manifest.json says ${expected.bytes}: truncated or replaced. Export the model again`,
     );
   }
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  const found = hash.digest('hex');
+  const found = await hashOf(path);
   if (found !== expected.sha256) {
     throw new ModelError(
       `${path} has SHA-256 ${found}, manifest.json says ${expected.sha256}: it was changed. Export the model again`,
     );
   }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ModelError(`${path} cannot be read (${code})`, 'model-damaged', { cause });
+  }
+  return hash.digest('hex');
 }

@@ -4,8 +4,10 @@ import { Preprocessing } from '../networks/preprocessing.js';
 /** The version of the layout of model folders that this code writes and reads. */
 export const MANIFEST_FORMAT = 1;
 
-/** Names that a model may have: a name is that of a folder and part of URLs. */
-export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+export const MANIFEST_FILE = 'manifest.json';
+
+/** Names that a model may have: a name is that of a folder and part of URLs. Folders that are being written end otherwise. */
+export const MODEL_NAME = /^(?!.*\.(?:tmp|old)$)[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const File = Type.Object({ bytes: Type.Integer({ minimum: 0 }), sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) });
 

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelError, readManifest, readModelFolder } from './folder.js';
-import type { Manifest } from './manifest.js';
+import { MANIFEST_FILE, type Manifest, MODEL_NAME } from './manifest.js';
 
 /** A model folder and what its manifest says. */
 export interface ModelSource {
@@ -9,46 +10,69 @@ export interface ModelSource {
   readonly manifest: Manifest;
 }
 
-/** Names of hidden folders, and of those that `writeFolder` is writing or replacing. */
-const TEMPORARY = /^\.|\.(tmp|old)$/;
+/** What a models folder holds. */
+export interface ModelsFolder {
+  /** In the order of their names. */
+  readonly models: readonly ModelSource[];
+  /** Why folders in it cannot be used, by their names. */
+  readonly damaged: ReadonlyMap<string, ModelError>;
+}
 
-export interface ReadModelsOptions {
-  /** The only model to read. */
-  readonly only?: string | undefined;
-  /** Whether graphs and weights must be there and are checked; else only manifests are read. Default: true. */
+export interface ReadOptions {
+  /** Whether graphs and weights must be there and are checked; else only the manifest is read. Default: true. */
   readonly files?: boolean;
 }
 
+/** Names of hidden folders, and of those that `writeFolder` is writing or replacing. */
+const TEMPORARY = /^\.|\.(tmp|old)$/;
+
 /**
- * Reads and checks the model folders in a folder: all, or only the one named.
- * @returns models in the order of their names
- * @throws ModelError naming the folder or file that is wrong and what was expected
+ * The names of the model folders in a folder, sorted. Folders that can be none, such as lost+found, are left out.
+ * @throws ModelError when there are none
  */
-export async function readModels(
-  folder: string,
-  { only, files = true }: ReadModelsOptions = {},
-): Promise<ModelSource[]> {
+export async function modelNames(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
     throw new ModelError(`the models folder ${folder} cannot be read (${cause.code})`, 'models-missing', { cause });
   });
-  const names = entries.filter((e) => !e.isFile() && !TEMPORARY.test(e.name)).map((e) => e.name);
-  if (names.length === 0) {
-    throw new ModelError(
-      `the models folder ${folder} holds no model folder; export one into it, or name another with --models`,
-      'models-missing',
-    );
-  }
-  if (only !== undefined && !names.includes(only)) {
-    throw new ModelError(
-      `there is no model ${JSON.stringify(only)} in ${folder}; it has: ${names.join(', ')}`,
-      'models-missing',
-    );
-  }
-  const wanted = names.filter((name) => only === undefined || name === only).sort();
-  return Promise.all(wanted.map((name) => readModel(join(folder, name), name, files)));
+  const names = entries
+    .filter((entry) => !entry.isFile() && !TEMPORARY.test(entry.name))
+    .map(({ name }) => name)
+    .filter((name) => MODEL_NAME.test(name) || existsSync(join(folder, name, MANIFEST_FILE)));
+  if (names.length > 0) return names.sort();
+  throw new ModelError(
+    `the models folder ${folder} holds no model folder; export one into it, or name another with --models`,
+    'models-missing',
+  );
 }
 
-async function readModel(folder: string, name: string, files: boolean): Promise<ModelSource> {
+/** Reads and checks every model folder in a folder. @throws ModelError when there are none */
+export async function readModels(folder: string, options: ReadOptions = {}): Promise<ModelsFolder> {
+  const damaged = new Map<string, ModelError>();
+  const found = (await modelNames(folder)).map((name) =>
+    readNamed(folder, name, options).catch((error: unknown) => {
+      if (!(error instanceof ModelError)) throw error;
+      damaged.set(name, error);
+    }),
+  );
+  const models = (await Promise.all(found)).filter((source) => source !== undefined);
+  return { models, damaged };
+}
+
+/**
+ * Reads and checks one model folder in a folder.
+ * @throws ModelError naming the folder or file that is wrong and what was expected
+ */
+export async function readModel(folder: string, name: string, options: ReadOptions = {}): Promise<ModelSource> {
+  const names = await modelNames(folder);
+  if (names.includes(name)) return readNamed(folder, name, options);
+  throw new ModelError(
+    `there is no model ${JSON.stringify(name)} in ${folder}; it has: ${names.join(', ')}`,
+    'models-missing',
+  );
+}
+
+async function readNamed(models: string, name: string, { files = true }: ReadOptions): Promise<ModelSource> {
+  const folder = join(models, name);
   const manifest = await (files ? readModelFolder : readManifest)(folder);
   if (manifest.name === name) return { folder, manifest };
   throw new ModelError(`${folder} holds a model named ${manifest.name}: name the folder like the model`);

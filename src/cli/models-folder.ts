@@ -16,7 +16,7 @@ export const modelsOption = (): Option => settingOption('models');
 export function modelFolder(models: string | undefined, name: string): string {
   if (!MODEL_NAME.test(name)) {
     throw new Error(
-      `${JSON.stringify(name)} is no name of a model; expected up to 64 lower-case letters, digits, ".", "_" and "-"`,
+      `${JSON.stringify(name)} is no name of a model; expected up to 64 lower-case letters, digits, ".", "_" and "-", without .tmp or .old at the end`,
     );
   }
   const folder = readConfig(models === undefined ? {} : { models }).models;

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
-import { readModels } from '../../export/model/models-folder.js';
+import { type ModelSource, type ModelsFolder, readModel, readModels } from '../../export/model/models-folder.js';
 import { readConfig, settingOption } from '../common/config.js';
+import { exitCodes } from '../common/exit-codes.js';
 
 interface Flags {
   models?: string;
@@ -15,11 +16,16 @@ export const modelsCommand = new Command('models')
   .addOption(settingOption('models'))
   .option('--json', 'print manifests as JSON', false)
   .action(async (name: string | undefined, { models, json }: Flags) => {
-    const found = await readModels(readConfig(models === undefined ? {} : { models }).models, { only: name });
-    const manifests = found.map(({ manifest }) => manifest);
+    const folder = readConfig(models === undefined ? {} : { models }).models;
+    const found = name === undefined ? await readModels(folder) : only(await readModel(folder, name));
+    const manifests = found.models.map(({ manifest }) => manifest);
     const data = name === undefined ? manifests : manifests[0];
     process.stdout.write(json ? `${JSON.stringify(data)}\n` : manifests.map(asText).join('\n'));
+    for (const [name, { message }] of found.damaged) process.stderr.write(`irevnet: model ${name}: ${message}\n`);
+    if (found.damaged.size > 0) process.exitCode = exitCodes['model-damaged'];
   });
+
+const only = (source: ModelSource): ModelsFolder => ({ models: [source], damaged: new Map() });
 
 function asText(manifest: Manifest): string {
   const { name, description, architecture, input, features, grid, labels, measured } = manifest;

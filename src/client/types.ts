@@ -76,12 +76,16 @@ export interface Models {
   /** The model that is used when a request names none. */
   readonly default: string;
   readonly models: readonly Model[];
+  /** Models that cannot be served, and why. */
+  readonly unavailable: readonly { readonly name: string; readonly reason: string }[];
 }
 
 export interface Readiness {
   readonly status: string;
   /** What computes: cpu, cuda or oip (other servers). */
   readonly provider: string;
+  /** Names of models that cannot be served. */
+  readonly unavailable: readonly string[];
 }
 
 export interface Version {

@@ -14,6 +14,12 @@ export const executionProviders = ['cpu', 'cuda', 'auto'] as const;
 export const preloads = ['auto', 'forward', 'both'] as const;
 export type Preload = (typeof preloads)[number];
 
+/** Whether a model that cannot be used is left out, or ends the start. */
+export const modelErrors = ['skip', 'exit'] as const;
+
+/** Whether clients may load and unload models. Named as Triton does. */
+export const modelControls = ['none', 'explicit'] as const;
+
 /** What the workers are arranged for: many images a second, or an early answer to one. */
 export const aims = ['throughput', 'latency'] as const;
 
@@ -32,6 +38,16 @@ export const Config = Type.Object({
     description: 'folder of model folders; the default lies in the package',
   }),
   model: Type.String({ default: 'fashion-mnist', minLength: 1, description: 'model used where none is named' }),
+  onModelError: Type.Enum([...modelErrors], {
+    default: 'skip',
+    description:
+      'what the service does at its start about a model that cannot be used, unless it is --model. skip: serves the others; exit: ends',
+  }),
+  modelControlMode: Type.Enum([...modelControls], {
+    default: 'none',
+    description:
+      'who may load and unload models while the service runs. none: SIGHUP alone; explicit: clients too, by /v2/repository',
+  }),
   maxBytes: Type.Integer({
     default: 20 * 2 ** 20,
     minimum: 1024,

@@ -90,7 +90,32 @@ export const problems = {
   },
   'top-k-out-of-range': { status: 400, title: 'topK is out of range', advice: 'topK is at most the number of labels.' },
   'query-invalid': { status: 400, title: 'Invalid query', advice: '/docs lists the parameters.' },
-  'unknown-model': { status: 404, title: 'Unknown model', advice: 'GET /models lists the models.' },
+  'unknown-model': {
+    status: 404,
+    title: 'Unknown model',
+    advice:
+      'GET /models lists the models. A new one in the models folder is taken in by SIGHUP, or by POST /v2/repository/models/{name}/load.',
+  },
+  'model-unavailable': {
+    status: 503,
+    title: 'Model cannot be served',
+    advice: 'Name another model, or mend this one and load it again.',
+  },
+  'load-failed': {
+    status: 422,
+    title: 'Model cannot be loaded',
+    advice: 'Mend it, or export it again, and load it once more.',
+  },
+  'default-model': {
+    status: 409,
+    title: 'The default model stays',
+    advice: 'To serve another one by default, start the service with --model.',
+  },
+  'model-control-off': {
+    status: 403,
+    title: 'Model control is off',
+    advice: 'Start the service with --model-control-mode explicit, or send its process SIGHUP.',
+  },
   'not-invertible': {
     status: 422,
     title: 'Model has no inverse',

@@ -35,10 +35,16 @@ export interface Work {
   readonly timeline?: Timeline | undefined;
   /** Called once it is known how many images the operation processes. @throws Problem overloaded */
   admit?(images: number): void;
+  /** Has something released when the operation is over, whatever its end. */
+  finally?(release: () => void): void;
 }
 
 /** The context of a step whose images were admitted by the caller. */
-export const admitted = (work: Work | undefined): Work => ({ signal: work?.signal, timeline: work?.timeline });
+export const admitted = (work: Work | undefined): Work => ({
+  signal: work?.signal,
+  timeline: work?.timeline,
+  finally: (release) => work?.finally?.(release),
+});
 
 /** Runs a function as part of a stage, which is recorded if there is a timeline. */
 export const timed = async <T>(work: Work | undefined, stage: Stage, run: () => T | Promise<T>): Promise<T> =>

@@ -1,7 +1,8 @@
 import type { ModelSource } from '../../export/model/models-folder.js';
 import type { GraphName } from '../../export/model/signature.js';
 import type { Config } from '../common/config.js';
-import type { RoundTrip } from './protocol.js';
+import type { Catalog } from './catalog.js';
+import type { Edition, RoundTrip } from './protocol.js';
 import type { Loss, SpawnWorker, StartReplica } from './replica.js';
 
 /** Where graphs run: worker threads of this process, or remote servers. */
@@ -15,8 +16,8 @@ export interface Backend {
   readonly replicas: readonly StartReplica[];
   /** How many replicas must be up before requests are accepted. */
   readonly needed: number;
-  /** Images in a batch, by model. */
-  readonly limits: ReadonlyMap<string, number>;
+  /** What every replica has, and starts with. */
+  readonly catalog: Catalog;
   /** Whether an idle replica takes only its share of the queue: so where small batches cost no more per image. */
   readonly fairShare: boolean;
   close?(): Promise<void>;
@@ -32,7 +33,7 @@ export interface Observer {
     readonly ms: number;
   }): void;
   /** A worker was replaced, or a server is left alone for a while. */
-  lost?(why: Loss): void;
+  lost?(why: Loss, message?: string): void;
   /**
    * A Φ⁻¹ passed its self-test on a replica.
    * @param alike whether the features have the same bits as on the first replica; where they differ, an image that one
@@ -41,15 +42,19 @@ export interface Observer {
   tested?(model: string, found: RoundTrip, alike: boolean): void;
   /** A remote server is used from now on, or left alone, with the reason. */
   server?(url: string, up: boolean, why?: string): void;
+  /** A model was taken in, renewed or removed while the service runs, or cannot be used, with the reason. */
+  model?(name: string, change: ModelChange, why?: string): void;
 }
 
+export type ModelChange = 'loaded' | 'renewed' | 'removed' | 'unavailable' | 'kept';
+
 /** Reports round trips to an observer, each with whether its features equal those of the model's first round trip. */
-export function roundTripReporter(observer: Observer): (model: string, found: RoundTrip) => void {
+export function roundTripReporter(observer: Observer): (model: Edition, found: RoundTrip) => void {
   const first = new Map<string, string>();
-  return (model, found) => {
-    const features = first.get(model) ?? found.features;
-    first.set(model, features);
-    observer.tested?.(model, found, features === found.features);
+  return ({ id, manifest }, found) => {
+    const features = first.get(id) ?? found.features;
+    first.set(id, features);
+    observer.tested?.(manifest.name, found, features === found.features);
   };
 }
 

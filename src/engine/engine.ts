@@ -1,24 +1,30 @@
 import { ModelError } from '../../export/model/folder.js';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
-import { readModels } from '../../export/model/models-folder.js';
+import { type ModelsFolder, readModel, readModels } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
 import { Problem } from '../common/problems.js';
+import type { Work } from '../common/work.js';
 import { type Admission, createAdmission } from './admission.js';
 import type { Backend, Observer, OpenBackend } from './backend.js';
 import { openLocal } from './local.js';
 import { createPool, type Run, type Status } from './pool.js';
 import { openRemote } from './remote/backend.js';
 import { type SpawnWorker, spawnWorker } from './replica.js';
+import { createRepository, type Repository } from './repository.js';
 
 /** The models, and what runs them. */
 export interface Engine {
+  /** Those that are served now. */
   readonly models: ReadonlyMap<string, Manifest>;
+  /** What is always served. */
   readonly defaultModel: string;
-  readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps'>;
-  readonly run: Run;
+  readonly repository: Pick<Repository, 'unavailable' | 'hold' | 'states' | 'load' | 'unload' | 'refresh'>;
+  /** What clients may ask for. */
+  readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps' | 'modelControlMode'>;
+  readonly run: Run<Manifest>;
   /** Bounds the images of the service. `run` does not ask it: the command line accepts any number. */
   readonly admission: Admission;
-  /** Resolves when every model is loaded and tested; rejects with the reason why one is not. */
+  /** Resolves when the models are loaded and tested; rejects with the reason why one is not that must be. */
   readonly ready: Promise<void>;
   status(): EngineStatus;
   readonly backend: Pick<Backend, 'kind' | 'devices' | 'arrangement'>;
@@ -42,31 +48,26 @@ export interface EngineOptions {
 const backends: Readonly<Record<Config['backend'], OpenBackend>> = { local: openLocal, oip: openRemote };
 
 /**
- * Reads the model folders and starts to load them: all, or only the one named.
- * @throws ModelError when a folder cannot be used; ExitError, SettingsError when nothing can run the models
+ * Reads the model folders and starts to load them: all, or only the one named. Models that cannot be used are left out,
+ * but for the default one, unless the settings say otherwise.
+ * @throws ModelError when a folder cannot be used that must be; ExitError, SettingsError when nothing can run the models
  */
 export async function openEngine(
   config: Config,
   { only, observer = {}, spawn = spawnWorker }: EngineOptions = {},
 ): Promise<Engine> {
-  // Remote servers have the graphs and weights: here the manifests are enough.
-  const models = await readModels(config.models, { only, files: config.backend === 'local' });
-  const manifests = new Map(models.map(({ manifest }) => [manifest.name, manifest]));
   const defaultModel = only ?? config.model;
-  if (!manifests.has(defaultModel)) {
-    throw new ModelError(
-      `the default model ${defaultModel} is not in ${config.models}; it has: ${[...manifests.keys()].join(', ')}`,
-      'models-missing',
-    );
-  }
+  const { models, damaged } = await readFolder(config, only);
   const backend = await backends[config.backend](config, models, { observer, spawn });
-  const pool = createPool({ ...backend, maxDelay: config.maxDelay }, observer);
+  const repository = createRepository({ config, defaultModel, damaged, backend, observer, pool: () => pool });
+  const pool = createPool({ ...backend, maxDelay: config.maxDelay, spare: repository.spare }, observer);
   let draining = false;
   return {
-    models: manifests,
+    models: repository.models,
     defaultModel,
+    repository,
     limits: config,
-    run: pool.run,
+    run: (job) => pool.run({ ...job, model: repository.editionOf(job.model) }),
     admission: createAdmission(config.maxQueue),
     ready: pool.ready,
     status: () => ({ draining, ...pool.status() }),
@@ -81,19 +82,48 @@ export async function openEngine(
   };
 }
 
-/** The manifest of a model, or of the default one. @throws Problem unknown-model */
-export function modelOf({ models, defaultModel }: Engine, name: string = defaultModel): Manifest {
-  const manifest = models.get(name);
-  if (manifest) return manifest;
-  throw new Problem(
-    'unknown-model',
-    `there is no model ${JSON.stringify(name.slice(0, 64))}; there is ${[...models.keys()].join(', ')}`,
-  );
+/** @throws ModelError when there is no model that is wanted, or the default one cannot be used */
+async function readFolder(config: Config, only: string | undefined): Promise<ModelsFolder> {
+  // Remote servers have the graphs and weights: here the manifests are enough.
+  const options = { files: config.backend === 'local' };
+  if (only !== undefined)
+    return { models: [await readModel(config.models, only, options)], damaged: new Map<string, ModelError>() };
+  const found = await readModels(config.models, options);
+  const [first] = found.damaged.values();
+  if (first && config.onModelError === 'exit') throw first;
+  if (found.models.some(({ manifest }) => manifest.name === config.model)) return found;
+  const names = [...found.models.map(({ manifest }) => manifest.name), ...found.damaged.keys()].sort().join(', ');
+  const missing = `the default model ${config.model} is not in ${config.models}; it has: ${names}`;
+  throw found.damaged.get(config.model) ?? new ModelError(missing, 'models-missing');
 }
 
-/** The manifest of a model that has a Φ⁻¹. @throws Problem unknown-model, not-invertible */
-export function invertibleOf(engine: Engine, name?: string): Manifest {
-  const manifest = modelOf(engine, name);
+/**
+ * The manifest of a model, or of the default one.
+ * @param work of the request: until it is over, this edition of the model stays loaded
+ * @throws Problem unknown-model, model-unavailable
+ */
+export function modelOf(engine: Engine, name: string = engine.defaultModel, work?: Work): Manifest {
+  const manifest = engine.models.get(name);
+  if (!manifest) throw absent(engine, name);
+  work?.finally?.(engine.repository.hold(manifest));
+  return manifest;
+}
+
+/** Why there is no such model. */
+export function absent({ models, repository }: Engine, name: string): Problem {
+  const reason = repository.unavailable.get(name);
+  if (reason !== undefined) return new Problem('model-unavailable', `model ${name} cannot be served: ${reason}`);
+  const names = [...models.keys()].join(', ');
+  return new Problem('unknown-model', `there is no model ${JSON.stringify(name.slice(0, 64))}; there is ${names}`);
+}
+
+/**
+ * The manifest of a model that has a Φ⁻¹.
+ * @param work as for `modelOf`
+ * @throws Problem unknown-model, model-unavailable, not-invertible
+ */
+export function invertibleOf(engine: Engine, name?: string, work?: Work): Manifest {
+  const manifest = modelOf(engine, name, work);
   if (isInvertible(manifest)) return manifest;
   const others = [...engine.models.values()].filter(isInvertible).map((m) => m.name);
   throw new Problem(

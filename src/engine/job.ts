@@ -4,11 +4,11 @@ import type { GraphName, TensorName, Tensors } from '../../export/model/signatur
 import { type Deferred, deferred } from '../common/deferred.js';
 import type { Work } from '../common/work.js';
 import type { Queued } from './batcher.js';
-import type { Batch } from './protocol.js';
+import type { Batch, Edition } from './protocol.js';
 
 /** A request to run a graph on a number of images, from one. */
-export interface Job<N extends TensorName = TensorName> {
-  readonly model: string;
+export interface Job<N extends TensorName = TensorName, Model = Edition> {
+  readonly model: Model;
   readonly graph: GraphName;
   /** A row per image. */
   readonly input: Tensor;
@@ -33,14 +33,15 @@ export interface Task extends Queued {
 }
 
 /** Splits a job into tasks that fit into a batch; a job that is larger than one batch is spread over all replicas. */
-export function split(job: Job, limit: number, replicas: number): Task[] {
+export function split(job: Job, replicas: number): Task[] {
+  const { id, limit } = job.model;
   const count = job.input.dims[0]!;
   const size = Math.min(limit, Math.ceil(count / replicas));
   const since = performance.now();
   return Array.from({ length: Math.ceil(count / size) }, (_, i) => {
     const [from, to] = [i * size, Math.min((i + 1) * size, count)];
     return {
-      lane: `${job.model}/${job.graph}`,
+      lane: `${id}/${job.graph}`,
       images: to - from,
       limit,
       since,
@@ -65,7 +66,7 @@ export function batchOf(tasks: readonly Task[]): Batch {
   const input = stack(tasks.map((task) => task.input));
   const copy = tasks.length > 1 ? input : ({ ...input, data: input.data.slice() } as Tensor);
   const outputs = [...new Set(tasks.flatMap(({ job }) => job.outputs))];
-  return { model, graph, input: owned(copy), outputs };
+  return { model: model.id, graph, input: owned(copy), outputs };
 }
 
 /** Resolves each task with its rows of a batch's outputs. */

@@ -3,15 +3,16 @@ import type { Device, Provider } from '../../export/runtime/session.js';
 import { type Config, numbersIn, SettingsError } from '../common/config.js';
 import { ExitError } from '../common/exit-codes.js';
 import { type OpenBackend, roundTripReporter } from './backend.js';
+import { createCatalog } from './catalog.js';
 import { type StartReplica, startWorkerReplica } from './replica.js';
-import { arrangeOnCores, arrangeOnGpus, batchSizes, thisMachine } from './sizing.js';
+import { arrangeOnCores, arrangeOnGpus, thisMachine } from './sizing.js';
 
 /** Worker threads of this process, on CPU cores or on GPUs. */
 export const openLocal: OpenBackend = async (config, models, { observer, spawn }) => {
   if (config.backendUrl !== '') throw new SettingsError('--backend-url needs --backend oip');
   const gpus = numbersIn(config.devices);
   const { provider, because } = await chooseProvider(config.executionProvider, gpus);
-  const { limits, buckets } = batchSizes(config, models, provider);
+  const catalog = createCatalog(config, models, provider);
   const { workers, threads } =
     provider === 'cpu' ? arrangeOnCores(config, models, thisMachine()) : arrangeOnGpus(config, gpus.length);
   const { preload, hangTimeout } = config;
@@ -19,7 +20,7 @@ export const openLocal: OpenBackend = async (config, models, { observer, spawn }
   const replicaOn =
     (device: Device): StartReplica =>
     (events) => {
-      const settings = { models, preload, buckets, limits, threads, device };
+      const settings = () => ({ models: catalog.editions(), preload, threads, device });
       return startWorkerReplica({ settings, hangTimeout, spawn, tested }, events);
     };
   return {
@@ -28,7 +29,7 @@ export const openLocal: OpenBackend = async (config, models, { observer, spawn }
     arrangement: { provider, workers, threads, ...(because !== undefined && { because }) },
     replicas: Array.from({ length: workers }, (_, i) => replicaOn({ provider, id: gpus[i % gpus.length]! })),
     needed: workers,
-    limits,
+    catalog,
     fairShare: provider === 'cpu' && config.batchBuckets === '',
   };
 };

@@ -4,20 +4,28 @@ import { Problem } from '../common/problems.js';
 import type { Backend, Observer } from './backend.js';
 import { createBatcher } from './batcher.js';
 import { batchOf, type Job, recordTimes, resultsOf, settle, split, type Task } from './job.js';
-import type { Outcome } from './protocol.js';
+import type { Edition, Outcome } from './protocol.js';
 import type { Loss, Replica, ReplicaEvents } from './replica.js';
 
 /**
  * Runs a job and returns the outputs asked for, a row per image.
- * @throws Problem worker-lost, when two replicas were lost over it; Problem inverse-untrusted; the reason of its signal
+ * @throws Problem worker-lost, when two replicas were lost over it; Problem inverse-untrusted, model-unavailable; the
+ *   reason of its signal
  */
-export type Run = <N extends TensorName>(job: Job<N>) => Promise<Pick<Tensors, N>>;
+export type Run<Model> = <N extends TensorName>(job: Job<N, Model>) => Promise<Pick<Tensors, N>>;
 
 /** Replicas behind one queue. */
 export interface Pool {
-  readonly run: Run;
+  readonly run: Run<Edition>;
   /** Resolves when as many replicas as are needed have started; rejects when one cannot start. */
   readonly ready: Promise<void>;
+  /**
+   * Loads a model on one replica after the other, so that those that are left go on serving.
+   * @throws Error why a replica cannot load it; Problem not-ready where no replica is up
+   */
+  load(model: Edition): Promise<void>;
+  /** Releases a model on every replica. @param id of its edition */
+  unload(id: string): void;
   status(): Status;
   close(): Promise<void>;
 }
@@ -35,13 +43,15 @@ export interface Status {
   readonly hung: number;
 }
 
-export interface PoolSettings extends Pick<Backend, 'replicas' | 'needed' | 'limits' | 'fairShare'> {
+export interface PoolSettings extends Pick<Backend, 'replicas' | 'needed' | 'fairShare'> {
   /** Milliseconds that a batch which is not full waits for more images. */
   readonly maxDelay: number;
+  /** A replica that starts cannot load a model. @returns whether it is of use without it; else it is started again */
+  spare?(id: string, error: Error): boolean;
 }
 
 export function createPool(settings: PoolSettings, observer: Observer): Pool {
-  const { needed, limits, fairShare, maxDelay } = settings;
+  const { needed, fairShare, maxDelay, spare = () => false } = settings;
   const batcher = createBatcher<Task>(maxDelay);
   const running = new Map<Replica, readonly Task[]>();
   const ready = deferred<void>();
@@ -77,7 +87,7 @@ export function createPool(settings: PoolSettings, observer: Observer): Pool {
   const finish = (tasks: readonly Task[], outcome: Outcome) => {
     const { job, begun } = tasks[0]!;
     const { model, graph } = job;
-    observer.batch?.({ model, graph, images: imagesIn(tasks), ms: performance.now() - begun! });
+    observer.batch?.({ model: model.manifest.name, graph, images: imagesIn(tasks), ms: performance.now() - begun! });
     if (outcome.kind === 'done') settle(tasks, outcome.outputs);
     else for (const { result } of tasks) result.reject(errorOf(outcome));
   };
@@ -105,8 +115,9 @@ export function createPool(settings: PoolSettings, observer: Observer): Pool {
     },
     ended: (outcome) => finish(runningOn(replica()), outcome),
     startFailed: ready.reject,
-    lost(why) {
-      observer.lost?.(why);
+    spare,
+    lost(why, message) {
+      observer.lost?.(why, message);
       for (const task of runningOn(replica())) retry(task, why);
       dispatch();
     },
@@ -124,7 +135,7 @@ export function createPool(settings: PoolSettings, observer: Observer): Pool {
     async run(job) {
       const signal = job.work?.signal;
       signal?.throwIfAborted();
-      const tasks = split(job, limits.get(job.model)!, replicas.length);
+      const tasks = split(job, replicas.length);
       const abort = () => {
         for (const { result } of tasks) result.reject(signal?.reason);
       };
@@ -139,6 +150,14 @@ export function createPool(settings: PoolSettings, observer: Observer): Pool {
         recordTimes(job, tasks);
         for (const task of tasks) task.over = true;
       }
+    },
+    async load(model) {
+      let loaded = 0;
+      for (const replica of replicas) if (await replica.load(model)) loaded++;
+      if (loaded === 0) throw new Problem('not-ready', 'no worker is up that could load the model');
+    },
+    unload(id) {
+      for (const replica of replicas) replica.unload(id);
     },
     status: () => ({
       started: started && !closing,
@@ -157,5 +176,5 @@ export function createPool(settings: PoolSettings, observer: Observer): Pool {
 
 const imagesIn = (tasks: readonly Task[]): number => tasks.reduce((sum, { images }) => sum + images, 0);
 
-const errorOf = ({ message, untrusted }: Extract<Outcome, { kind: 'failed' }>): Error =>
-  untrusted ? new Problem('inverse-untrusted', message) : new Error(message);
+const errorOf = ({ message, code }: Extract<Outcome, { kind: 'failed' }>): Error =>
+  code ? new Problem(code, message) : new Error(message);

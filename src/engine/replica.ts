@@ -1,15 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type Deferred, deferred } from '../common/deferred.js';
 import { ExitError } from '../common/exit-codes.js';
-import {
-  type Batch,
-  type Order,
-  type Outcome,
-  type Report,
-  type RoundTrip,
-  STOP,
-  type WorkerSettings,
-} from './protocol.js';
+import type { Batch, Change, Edition, Order, Outcome, Report, RoundTrip, WorkerSettings } from './protocol.js';
 
 /** Why a worker was replaced, or a server left alone for a while. `refused`: it had not begun the batch. */
 export const losses = ['died', 'hung', 'not-loaded', 'refused'] as const;
@@ -23,6 +15,14 @@ export interface Replica {
   isUp(): boolean;
   /** Starts a batch. Its input's buffer may be transferred. */
   run(batch: Batch): void;
+  /**
+   * Loads a model beside the others, between two batches.
+   * @returns false where it is down: it loads the model when it starts
+   * @throws Error why it cannot load the model
+   */
+  load(model: Edition): Promise<boolean>;
+  /** Releases a model, between two batches. @param id of its edition */
+  unload(id: string): void;
   close(): Promise<void>;
   /** Workers of this replica that hung and were given up, and whose threads still exist. */
   hung(): number;
@@ -36,8 +36,10 @@ export interface ReplicaEvents {
   ended(outcome: Outcome): void;
   /** It cannot start. It tries again nevertheless. */
   startFailed(error: Error): void;
+  /** While it starts, it cannot load a model. @returns whether it is of use without it */
+  spare(id: string, error: Error): boolean;
   /** Its worker or server is lost, together with the batch that it ran. */
-  lost(why: Loss): void;
+  lost(why: Loss, message?: string): void;
 }
 
 export type StartReplica = (events: ReplicaEvents) => Replica;
@@ -56,6 +58,8 @@ const LONGEST_DELAY = 30_000;
 export const backOff = (failures: number, longest = LONGEST_DELAY): number =>
   failures === 0 ? 0 : Math.min(longest, FIRST_DELAY * 2 ** (failures - 1));
 
+const STOP: Order = { kind: 'stop' };
+
 interface Thread {
   readonly worker: Worker;
   readonly exited: Promise<void>;
@@ -64,13 +68,21 @@ interface Thread {
   state: 'loading' | 'idle' | 'busy' | 'gone';
 }
 
+/** A load or an unload that waits for its turn, or that the worker carries out. */
+interface Chore {
+  readonly order: Order;
+  /** Whether it was carried out; false: the worker was lost before. */
+  readonly done: Deferred<boolean>;
+}
+
 export interface WorkerReplicaOptions {
-  readonly settings: WorkerSettings;
+  /** What a worker is started with; asked for each. */
+  settings(): WorkerSettings;
   /** Seconds for a batch; a worker that takes longer counts as hung. */
   readonly hangTimeout: number;
   readonly spawn: SpawnWorker;
   /** A Φ⁻¹ passed its self-test. */
-  tested(model: string, found: RoundTrip): void;
+  tested(model: Edition, found: RoundTrip): void;
 }
 
 /** A slot for a worker thread: one that dies or hangs is replaced, after ever longer pauses while replacements fail. */
@@ -82,10 +94,38 @@ export function startWorkerReplica(options: WorkerReplicaOptions, events: Replic
   let hung = 0;
   let closing = false;
   let thread: Thread;
+  let chores: Chore[] = [];
+  let chore: Chore | undefined;
 
   const watch = (from: Thread) => {
     clearTimeout(watchdog);
     watchdog = setTimeout(() => lose(from, 'hung'), hangTimeout * 1000);
+  };
+  /** The thread has nothing to do: it does the next chore, or waits for a batch. */
+  const free = (from: Thread) => {
+    chore = chores.shift();
+    from.state = chore ? 'busy' : 'idle';
+    if (chore) from.worker.postMessage(chore.order);
+    else events.idle();
+  };
+  const later = (order: Order): Promise<boolean> => {
+    const added: Chore = { order, done: deferred() };
+    if (thread.state === 'gone') return Promise.resolve(false);
+    chores.push(added);
+    if (thread.state === 'idle') free(thread);
+    return added.done.promise;
+  };
+  /** The thread has changed what is loaded: for a chore, or while it starts. */
+  const changed = (from: Thread, change: Change) => {
+    const error = change.kind === 'not-loaded' ? new ExitError(change.reason, change.message) : undefined;
+    if (chore) {
+      if (error) chore.done.reject(error);
+      else chore.done.resolve(true);
+      free(from);
+    } else if (error && !events.spare(change.model, error)) {
+      events.startFailed(error);
+      lose(from, 'not-loaded', error.message);
+    }
   };
   const receive = (from: Thread, report: Report) => {
     // A worker that was given up may still answer.
@@ -97,44 +137,52 @@ export function startWorkerReplica(options: WorkerReplicaOptions, events: Replic
         return clearTimeout(watchdog);
       case 'loaded-graph':
         return watch(from);
-      case 'load-failed':
-        events.startFailed(new ExitError(report.reason, report.message));
-        return lose(from, 'not-loaded');
+      case 'loaded':
+      case 'unloaded':
+      case 'not-loaded':
+        return changed(from, report);
     }
     clearTimeout(watchdog);
-    from.state = 'idle';
     if (report.kind !== 'ready') {
       // Only now: a worker that loads but dies with its first batch is restarted ever more slowly, too.
       failures = 0;
       events.ended(report);
     }
-    events.idle();
+    free(from);
   };
-  const lose = (from: Thread, why: Loss) => {
+  /** What a lost worker had to load, it loads when it starts again; what it was loading may be why it is lost. */
+  const dropChores = () => {
+    chore?.done.reject(new Error('a worker ended while it loaded the model'));
+    for (const { done } of chores) done.resolve(false);
+    chore = undefined;
+    chores = [];
+  };
+  const lose = (from: Thread, why: Loss, message?: string) => {
     if (from.state === 'gone') return;
     clearTimeout(watchdog);
     from.state = 'gone';
+    dropChores();
     from.over.resolve();
     if (why === 'hung') {
       hung++;
       from.exited.then(() => hung--);
     }
     // Native code cannot be interrupted, and terminating the thread would abort the process. If it ever returns, it exits.
-    from.worker.postMessage(STOP satisfies Order);
+    from.worker.postMessage(STOP);
     from.worker.unref();
     if (closing) return;
     restart = setTimeout(() => {
       thread = start();
     }, backOff(failures++));
-    events.lost(why);
+    events.lost(why, message);
   };
   const start = (): Thread => {
-    const worker = spawn(settings);
+    const worker = spawn(settings());
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const started: Thread = { worker, exited, over: deferred(), state: 'loading' };
     const ended = (error: Error) => {
       if (started.state === 'loading' && !closing) events.startFailed(error);
-      lose(started, 'died');
+      lose(started, 'died', error.message);
     };
     worker.on('message', (report: Report) => receive(started, report));
     worker.on('error', ended);
@@ -149,13 +197,18 @@ export function startWorkerReplica(options: WorkerReplicaOptions, events: Replic
     run(batch) {
       thread.state = 'busy';
       watch(thread);
-      thread.worker.postMessage(batch, [batch.input.data.buffer as ArrayBuffer]);
+      thread.worker.postMessage({ kind: 'run', batch } satisfies Order, [batch.input.data.buffer as ArrayBuffer]);
+    },
+    load: (model) => later({ kind: 'load', model }),
+    unload(model) {
+      // A worker that ends meanwhile has released it, too.
+      later({ kind: 'unload', model }).catch(() => undefined);
     },
     async close() {
       closing = true;
       clearTimeout(restart);
       if (thread.state === 'gone') return;
-      thread.worker.postMessage(STOP satisfies Order);
+      thread.worker.postMessage(STOP);
       await thread.over.promise;
       clearTimeout(watchdog);
     },

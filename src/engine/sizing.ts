@@ -4,6 +4,7 @@ import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import type { ModelSource } from '../../export/model/models-folder.js';
 import type { Provider } from '../../export/runtime/session.js';
 import { type Config, numbersIn } from '../common/config.js';
+import type { Edition } from './protocol.js';
 
 // How many workers and threads there are, and how many images a batch has, where the settings leave it open.
 
@@ -63,6 +64,24 @@ export function arrangeOnCores(
   return { workers, threads: threads || Math.max(1, Math.floor(cores / workers)) };
 }
 
+/**
+ * Why another model does not fit into memory beside what this process holds: its weights alone are larger than the rest.
+ * @param held bytes that the process holds
+ * @returns undefined where it may fit
+ */
+export function lackOfMemory(
+  manifest: Manifest,
+  workers: number,
+  { memory }: Pick<Machine, 'memory'>,
+  held: number,
+): string | undefined {
+  const needed = workers * weightBytes(manifest);
+  const left = Math.max(0, memory - held);
+  if (needed <= left) return undefined;
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  return `its weights take ${mebibytes(needed)} in ${workers} workers, and ${mebibytes(left)} of memory are left: unload another model first, or start the service with fewer workers`;
+}
+
 /** Bytes of the weights of a model's graphs: each graph has a copy. */
 const weightBytes = (manifest: Manifest): number =>
   manifest.files['weights.bin'].bytes * (isInvertible(manifest) ? 2 : 1);
@@ -83,25 +102,17 @@ const MOST_IMAGES: Readonly<Record<Provider, number>> = { cpu: 16, cuda: 64 };
 /** Default buckets. On GPUs each size of batch has a session, and may have kernels and last bits, of its own. */
 const BUCKETS: Readonly<Record<Provider, readonly number[]>> = { cpu: [], cuda: [1, 8, 64] };
 
-export interface BatchSizes {
-  /** Images in a batch, by model. */
-  readonly limits: ReadonlyMap<string, number>;
-  /** Sizes that batches are padded up to, by model. */
-  readonly buckets: ReadonlyMap<string, readonly number[]>;
-}
-
+/** Images in the largest batch of a model, and the sizes that its batches are padded up to. */
 export function batchSizes(
   { maxBatch, batchBuckets }: Pick<Config, 'maxBatch' | 'batchBuckets'>,
-  models: readonly ModelSource[],
+  manifest: Pick<Manifest, 'input'>,
   provider: Provider,
-): BatchSizes {
+): Pick<Edition, 'limit' | 'buckets'> {
   const given = numbersIn(batchBuckets);
   const wanted = given.length > 0 ? given : BUCKETS[provider];
   const largest = wanted.length > 0 ? Math.max(...wanted) : Infinity;
-  const limits = new Map(
-    models.map(({ manifest }) => [manifest.name, Math.min(largest, maxBatch || gainfulBatch(manifest, provider))]),
-  );
-  return { limits, buckets: new Map([...limits].map(([name, limit]) => [name, bucketsOf(wanted, limit)])) };
+  const limit = Math.min(largest, maxBatch || gainfulBatch(manifest, provider));
+  return { limit, buckets: bucketsOf(wanted, limit) };
 }
 
 /** The largest batch, a power of two, up to which images per second grow. */

@@ -1,18 +1,21 @@
 import { availableParallelism, constants, getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
 import { owned } from '../../export/graph/rows.js';
+import { ModelError, readManifest } from '../../export/model/folder.js';
+import type { ModelSource } from '../../export/model/models-folder.js';
 import { type GraphName, graphs, type Tensors } from '../../export/model/signature.js';
 import { openPlaced, PlacementError } from '../../export/runtime/placement.js';
 import { openSession, type Session } from '../../export/runtime/session.js';
-import { type Batch, type LoadFailure, type Order, type Report, STOP, type WorkerSettings } from './protocol.js';
+import type { ProblemCode } from '../common/problems.js';
+import type { Batch, Change, Edition, LoadFailure, Order, Report, WorkerSettings } from './protocol.js';
 import { probeOf, SelfTestError } from './self-test.js';
 import { createSessionCache, type LoadGraph, openPerSize } from './sessions.js';
 
-// A worker thread: loads every model, tests it, then runs one batch after the other.
+// A worker thread: loads every model, tests it, then carries out one order after the other.
 
-const settings = workerData as WorkerSettings;
-const { threads, device, limits, buckets } = settings;
+const { models, preload, threads, device } = workerData as WorkerSettings;
 
 // On Linux each thread has a priority. CPU workers lower theirs, so that the HTTP thread gets a core at once when all compute.
 // (On a single core it would get all of it, and a flood of requests that are refused would stop the workers.)
@@ -20,7 +23,8 @@ if (device.provider === 'cpu' && process.platform === 'linux' && availableParall
   setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 }
 
-const loadGraph: LoadGraph = ({ folder, manifest }, graph) => {
+const loadGraph: LoadGraph = async (model, graph) => {
+  const { folder, manifest, limit, buckets } = model;
   const path = join(folder, `${graph}.onnx`);
   const openFor = async (images: number): Promise<Session> => {
     const probe = probeOf(manifest, graph, images);
@@ -34,9 +38,21 @@ const loadGraph: LoadGraph = ({ folder, manifest }, graph) => {
     await tryOut(session);
     return session;
   };
-  const { name } = manifest;
-  return device.provider === 'cpu' ? openFor(limits.get(name)!) : openPerSize(buckets.get(name)!, openFor);
+  try {
+    return await (device.provider === 'cpu' ? openFor(limit) : openPerSize(buckets, openFor));
+  } finally {
+    await checkUnchanged(model);
+  }
 };
+
+/** A folder may be replaced at any time, by one that other graphs come from. @throws ModelError */
+async function checkUnchanged({ folder, manifest }: ModelSource): Promise<void> {
+  const now = await readManifest(folder).catch(() => undefined);
+  if (isDeepStrictEqual(now?.files, manifest.files)) return;
+  throw new ModelError(
+    `the folder of the model ${manifest.name} was ${now ? 'replaced' : 'removed'} since the model was loaded; load it again`,
+  );
+}
 
 /** @throws Error when a file holds another graph than its name says */
 function checkNames(path: string, { inputNames, outputNames }: Session, graph: GraphName): void {
@@ -56,7 +72,7 @@ const report = (r: Report) => {
   );
 };
 
-const sessions = createSessionCache(settings, loadGraph, {
+const sessions = createSessionCache(preload, loadGraph, {
   loadingGraph: () => report({ kind: 'loading-graph' }),
   loadedGraph: () => report({ kind: 'loaded-graph' }),
   tested: (model, found) => report({ kind: 'tested', model, found }),
@@ -68,16 +84,21 @@ async function run(batch: Batch): Promise<Report> {
     const outputs = Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, owned(tensor)]));
     return { kind: 'done', outputs: outputs as Partial<Tensors> };
   } catch (error) {
-    return { kind: 'failed', message: (error as Error).message, untrusted: error instanceof SelfTestError };
+    return { kind: 'failed', message: (error as Error).message, code: codeOf(error) };
   }
 }
 
-async function load(): Promise<void> {
+function codeOf(error: unknown): ProblemCode | undefined {
+  if (error instanceof SelfTestError) return 'inverse-untrusted';
+  return error instanceof ModelError ? 'model-unavailable' : undefined;
+}
+
+async function load(model: Edition): Promise<Change> {
   try {
-    await sessions.load();
-    report({ kind: 'ready' });
+    await sessions.load(model);
+    return { kind: 'loaded', model: model.id };
   } catch (error) {
-    report({ kind: 'load-failed', reason: failureOf(error), message: (error as Error).message });
+    return { kind: 'not-loaded', model: model.id, reason: failureOf(error), message: (error as Error).message };
   }
 }
 
@@ -86,13 +107,31 @@ function failureOf(error: unknown): LoadFailure {
   return error instanceof PlacementError || device.provider !== 'cpu' ? 'provider-unavailable' : 'model-damaged';
 }
 
-async function stop(): Promise<void> {
-  await loaded;
-  await sessions.close();
-  parentPort!.close();
+async function unload(model: string): Promise<Change> {
+  await sessions.unload(model);
+  return { kind: 'unloaded', model };
 }
 
-const loaded = load();
+async function start(): Promise<void> {
+  for (const model of models) report(await load(model));
+  report({ kind: 'ready' });
+}
 
-// The pool sends the next batch only after the last one's report, so orders never overlap.
-parentPort!.on('message', async (order: Order) => (order === STOP ? stop() : report(await run(order))));
+async function carryOut(order: Order): Promise<void> {
+  switch (order.kind) {
+    case 'run':
+      return report(await run(order.batch));
+    case 'load':
+      return report(await load(order.model));
+    case 'unload':
+      return report(await unload(order.model));
+    case 'stop':
+      await sessions.close();
+      parentPort!.close();
+  }
+}
+
+let last = start();
+parentPort!.on('message', (order: Order) => {
+  last = last.then(() => carryOut(order));
+});

@@ -2,8 +2,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../common/config.js';
-import type { Observer } from '../engine/backend.js';
-import { openEngine } from '../engine/engine.js';
+import type { ModelChange, Observer } from '../engine/backend.js';
+import { type Engine, openEngine } from '../engine/engine.js';
 import { createMetrics } from '../observe/metrics.js';
 import { buildApp } from './app.js';
 
@@ -32,6 +32,7 @@ export async function serve(config: Config): Promise<void> {
       listenTextResolver: (address) => `listening at ${address}`,
     });
     await Promise.race([engine.ready, stopped]);
+    reloadOnHangup(engine, log);
     const { address, port } = app.server.address() as AddressInfo;
     log.info({ models: [...engine.models.keys()], ...engine.backend.arrangement, address, port }, 'ready');
     const signal = await stopped;
@@ -46,13 +47,35 @@ export async function serve(config: Config): Promise<void> {
   if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
 }
 
-/** Logs self-tests, and remote servers that come and go. */
+/** On SIGHUP serves what the models folder then holds. */
+function reloadOnHangup({ repository }: Engine, log: Logger): void {
+  process.on('SIGHUP', () => {
+    log.info({ signal: 'SIGHUP' }, 'reading the models folder');
+    repository.refresh().then(
+      () => log.info('the models folder is read'),
+      (err) => log.error({ err }, 'the models folder cannot be read'),
+    );
+  });
+}
+
+const words: Readonly<Record<ModelChange, string>> = {
+  loaded: 'model is loaded',
+  renewed: 'model is renewed',
+  removed: 'model is removed',
+  unavailable: 'model cannot be served',
+  kept: 'model stays as it is',
+};
+
+/** Logs self-tests, changes of models, and workers and remote servers that are lost. */
 const logged = (log: Logger): Observer => ({
   tested(model, found, alike) {
     log.info({ model, ...found }, 'round trip of noise');
     if (!alike)
       log.warn({ model }, 'workers compute different bits: an image that one encodes and another decodes may differ');
   },
+  lost: (why, because) => log.warn({ why, because }, 'worker is lost'),
+  model: (model, change, because) =>
+    because === undefined ? log.info({ model }, words[change]) : log.warn({ model, because }, words[change]),
   server: (url, up, why) => (up ? log.info({ url }, 'server is used') : log.warn({ url, why }, 'server is left alone')),
 });
 

@@ -2,9 +2,9 @@ import { join, relative, resolve } from 'node:path';
 import { version } from '../../export/files/package.js';
 import { sha256 } from '../../export/files/write.js';
 import type { Manifest } from '../../export/model/manifest.js';
-import { readModels } from '../../export/model/models-folder.js';
+import { readModel } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
-import { openEngine } from '../engine/engine.js';
+import { modelOf, openEngine } from '../engine/engine.js';
 import { gainfulBatch, thisMachine } from '../engine/sizing.js';
 import type { Invert } from '../images/steps.js';
 import { computeParts } from './compute.js';
@@ -84,7 +84,7 @@ const CORES_PER_READER = 4;
  */
 export async function runShard(job: Job, config: Config, signal: AbortSignal, watcher: Watcher): Promise<Summary> {
   const start = performance.now();
-  const { manifest } = (await readModels(config.models, { only: config.model, files: config.backend === 'local' }))[0]!;
+  const { manifest } = await readModel(config.models, config.model, { files: config.backend === 'local' });
   checkTopK(job, manifest);
   checkFolders(job);
   const inputs = await listInputs(job.input, tasks[job.task].reads);
@@ -137,7 +137,7 @@ async function compute(job: Job, config: Config, { manifest, inputs, plan, missi
     begin();
     const records = computeParts(job.output, plan, missing, {
       engine,
-      manifest,
+      manifest: modelOf(engine),
       read: readers.read,
       readers: count,
       items: inputs.items,

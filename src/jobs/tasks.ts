@@ -46,7 +46,7 @@ const encode: Task = {
   moments: true,
   row: ({ features }) => features.shape,
   async run(input, { engine, manifest }) {
-    const { features } = await engine.run({ model: manifest.name, graph: 'forward', input, outputs: ['features'] });
+    const { features } = await engine.run({ model: manifest, graph: 'forward', input, outputs: ['features'] });
     return { outcomes: noFacts(input), pieces: [bytesOf(features)] };
   },
 };
@@ -57,8 +57,9 @@ const classify: Task = {
   formats: ['safetensors', 'npy'],
   moments: false,
   row: ({ labels }) => [labels.length],
-  async run(input, { engine, manifest: { name, labels }, topK }) {
-    const { logits } = await engine.run({ model: name, graph: 'forward', input, outputs: ['logits'] });
+  async run(input, { engine, manifest, topK }) {
+    const { labels } = manifest;
+    const { logits } = await engine.run({ model: manifest, graph: 'forward', input, outputs: ['logits'] });
     const outcomes = noFacts(input).map((_, i) => ({ top: topOf(rows(logits, i, i + 1).data, labels, topK) }));
     return { outcomes, pieces: [bytesOf(logits)] };
   },
@@ -75,7 +76,7 @@ const invert: Task = {
   },
   async run(input, { engine, manifest, data }) {
     const outputs = ['pixels', 'image'] as const;
-    const { pixels, image } = await engine.run({ model: manifest.name, graph: 'inverse', input, outputs });
+    const { pixels, image } = await engine.run({ model: manifest, graph: 'inverse', input, outputs });
     const outcomes = noFacts(input).map((facts, i) =>
       rows(image, i, i + 1).data.every(Number.isFinite) ? facts : OVERFLOW,
     );

@@ -38,7 +38,7 @@ export async function classify(
   files: readonly Uint8Array[],
   options: ClassifyOptions,
 ): Promise<Classified> {
-  const manifest = modelOf(engine, options.model);
+  const manifest = modelOf(engine, options.model, options.work);
   const { name, labels } = manifest;
   const { topK = Math.min(DEFAULT_TOP, labels.length), invert, names, work } = options;
   if (!Number.isInteger(topK) || topK < 1 || topK > labels.length) {
@@ -53,7 +53,7 @@ export async function classify(
     work,
     maxPixels: engine.limits.maxPixels,
   });
-  const { logits } = await engine.run({ model: name, graph: 'forward', input: pixels, outputs: ['logits'], work });
+  const { logits } = await engine.run({ model: manifest, graph: 'forward', input: pixels, outputs: ['logits'], work });
   const predictions = prepared.map(({ source, done }, i) => {
     const top = topOf(rows(logits, i, i + 1).data, labels, topK);
     return { top, image: { source, done: [...done] } };

@@ -20,13 +20,13 @@ export interface Recovered {
  *   FormatError as `readTensor` and `checkFinite`
  */
 export async function decode(engine: Engine, file: Uint8Array, { model, work }: Options): Promise<Recovered> {
-  const manifest = invertibleOf(engine, model);
+  const manifest = invertibleOf(engine, model, work);
   const features = await timed(work, 'decode', () => readTensor(file));
   checkFeatures(features.dims, manifest.features.shape, engine.limits.maxImages);
   checkFinite(features.data);
   work?.admit?.(features.dims[0]!);
   const outputs = ['pixels', 'image'] as const;
-  const recovered = await engine.run({ model: manifest.name, graph: 'inverse', input: features, outputs, work });
+  const recovered = await engine.run({ model: manifest, graph: 'inverse', input: features, outputs, work });
   if (!recovered.image.data.every(Number.isFinite)) {
     throw new Problem('features-overflow', 'the inverse of these features is not finite: some of them are too large');
   }

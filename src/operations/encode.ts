@@ -1,4 +1,5 @@
 import type { Tensor } from '../../export/graph/tensor.js';
+import type { Manifest } from '../../export/model/manifest.js';
 import { type Engine, modelOf } from '../engine/engine.js';
 import type { Prepared } from '../images/prepare.js';
 import { type ImageOptions, prepareBatch } from './images.js';
@@ -19,7 +20,16 @@ export async function encode(
   files: readonly Uint8Array[],
   { model, invert, names, work }: ImageOptions,
 ): Promise<Encoded> {
-  const manifest = modelOf(engine, model);
+  return encodeWith(engine, modelOf(engine, model, work), files, { invert, names, work });
+}
+
+/** As `encode`, by a model that the caller holds. */
+export async function encodeWith(
+  engine: Engine,
+  manifest: Manifest,
+  files: readonly Uint8Array[],
+  { invert, names, work }: Omit<ImageOptions, 'model'>,
+): Promise<Encoded> {
   const { pixels, prepared } = await prepareBatch(files, manifest, {
     invert,
     names,
@@ -27,7 +37,7 @@ export async function encode(
     maxPixels: engine.limits.maxPixels,
   });
   const { features } = await engine.run({
-    model: manifest.name,
+    model: manifest,
     graph: 'forward',
     input: pixels,
     outputs: ['features'],

@@ -4,7 +4,7 @@ import { Problem } from '../common/problems.js';
 import { admitted } from '../common/work.js';
 import { type Engine, invertibleOf } from '../engine/engine.js';
 import type { Recovered } from './decode.js';
-import { encode } from './encode.js';
+import { encodeWith } from './encode.js';
 import type { ImageOptions } from './images.js';
 
 export interface InterpolateOptions extends ImageOptions {
@@ -32,12 +32,12 @@ export async function interpolate(
       `the parameter steps is ${steps}; expected a whole number from 2 to ${maxSteps}`,
     );
   }
-  invertibleOf(engine, options.model);
+  const manifest = invertibleOf(engine, options.model, work);
   work?.admit?.(2 + steps);
-  const { model, features } = await encode(engine, [a, b], { ...options, work: admitted(work) });
+  const { model, features } = await encodeWith(engine, manifest, [a, b], { ...options, work: admitted(work) });
   const input = line(rows(features, 0, 1), rows(features, 1, 2), steps);
   const outputs = ['pixels', 'image'] as const;
-  return { model, ...(await engine.run({ model, graph: 'inverse', input, outputs, work })) };
+  return { model, ...(await engine.run({ model: manifest, graph: 'inverse', input, outputs, work })) };
 }
 
 /** (1 − t) a + t b for evenly spaced t from 0 to 1; the ends are a and b to the last bit. */

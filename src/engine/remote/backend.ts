@@ -1,8 +1,8 @@
 import { type Config, SettingsError } from '../../common/config.js';
 import { ExitError } from '../../common/exit-codes.js';
 import { type OpenBackend, roundTripReporter } from '../backend.js';
+import { createCatalog } from '../catalog.js';
 import type { StartReplica } from '../replica.js';
-import { batchSizes } from '../sizing.js';
 import { startRemoteReplica } from './replica.js';
 import { connectServer, type Server } from './server.js';
 
@@ -12,12 +12,12 @@ const BATCHES_AT_ONCE = 2;
 /** Remote servers of the Open Inference Protocol, each with a number of replicas. */
 export const openRemote: OpenBackend = async (config, models, { observer }) => {
   const urls = urlsOf(config);
-  const { limits, buckets } = batchSizes(config, models, 'cpu');
+  const catalog = createCatalog(config, models, 'cpu');
   const { preload, backendKey: key, hangTimeout } = config;
   const tested = roundTripReporter(observer);
   const servers = urls.map((url) => {
     const down = ({ message }: Error) => observer.server?.(url, false, message);
-    const server = connectServer(url, { models, preload, buckets, key, hangTimeout }, { down, tested });
+    const server = connectServer(url, { catalog, preload, key, hangTimeout }, { down, tested });
     server.onUp(() => observer.server?.(url, true));
     return server;
   });
@@ -39,7 +39,7 @@ export const openRemote: OpenBackend = async (config, models, { observer }) => {
     // The pool fills replicas in this order: no server gets its second batch before the others have their first.
     replicas: Array.from({ length: replicasEach }, () => servers.map(replicaOf)).flat(),
     needed: 1,
-    limits,
+    catalog,
     fairShare: false,
     async close() {
       await Promise.all(servers.map((server) => server.close()));

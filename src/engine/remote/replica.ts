@@ -17,7 +17,8 @@ export function startRemoteReplica(server: Server, events: ReplicaEvents): Repli
   const failed = (error: Error) => {
     const untrusted = error instanceof SelfTestError;
     const rejected = error instanceof ServerError && error.kind === 'rejected';
-    if (untrusted || rejected) return end({ kind: 'failed', message: error.message, untrusted });
+    if (untrusted || rejected)
+      return end({ kind: 'failed', message: error.message, ...(untrusted && { code: 'inverse-untrusted' }) });
     running = undefined;
     events.lost(lossOf(error));
   };
@@ -30,6 +31,12 @@ export function startRemoteReplica(server: Server, events: ReplicaEvents): Repli
     run(batch) {
       running = server.run(batch).then(done, failed);
     },
+    async load(model) {
+      if (!server.isUp()) return false;
+      await server.load(model);
+      return true;
+    },
+    unload: server.unload,
     async close() {
       await running;
     },

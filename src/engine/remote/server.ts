@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Manifest } from '../../../export/model/manifest.js';
 import type { Tensors } from '../../../export/model/signature.js';
 import type { Session } from '../../../export/runtime/session.js';
+import type { Preload } from '../../common/config.js';
 import { metadataOf, type Served, servedModels } from '../../protocols/oip/models.js';
-import type { Batch, RoundTrip, ServedModels } from '../protocol.js';
+import type { Catalog } from '../catalog.js';
+import type { Batch, Edition, RoundTrip } from '../protocol.js';
 import { backOff } from '../replica.js';
 import { probeOf, SelfTestError } from '../self-test.js';
 import { createSessionCache, type LoadGraph, type SessionCache } from '../sessions.js';
@@ -19,6 +21,10 @@ export interface Server {
   isUp(): boolean;
   /** @throws ServerError, after which the server is down unless its kind is rejected; SelfTestError */
   run(batch: Batch): Promise<Partial<Tensors>>;
+  /** Uses a model beside the others, once the server passes the checks of it. @throws ServerError, SelfTestError */
+  load(model: Edition): Promise<void>;
+  /** @param id of the edition that is not used any more */
+  unload(id: string): void;
   /** Resolves when the server is up; rejects when the first try fails. */
   readonly first: Promise<void>;
   /** Registers a listener that is called whenever the server comes up. */
@@ -26,7 +32,10 @@ export interface Server {
   close(): Promise<void>;
 }
 
-export interface ServerSettings extends ServedModels {
+export interface ServerSettings {
+  /** Its models are those that the server must serve whenever it comes up. */
+  readonly catalog: Catalog;
+  readonly preload: Preload;
   /** API key; empty where the server asks for none. */
   readonly key: string;
   /** Seconds for a batch. */
@@ -37,14 +46,12 @@ export interface ServerEvents {
   /** The server is left alone for a while, for this reason. */
   down(error: Error): void;
   /** A Φ⁻¹ passed its self-test on the server. */
-  tested(model: string, found: RoundTrip): void;
+  tested(model: Edition, found: RoundTrip): void;
 }
 
 export function connectServer(url: string, settings: ServerSettings, events: ServerEvents): Server {
-  const { models, key, hangTimeout } = settings;
+  const { catalog, preload, key, hangTimeout } = settings;
   const client = createClient(url, key);
-  const manifests = models.map(({ manifest }) => manifest);
-  const served = servedModels(manifests);
   const upListeners: (() => void)[] = [];
   // There while the server is up.
   let sessions: SessionCache | undefined;
@@ -57,14 +64,24 @@ export function connectServer(url: string, settings: ServerSettings, events: Ser
     (feeds, fetch = remote.outputs.map(({ name }) => name)) =>
       client.infer(remote, feeds[remote.input.name]!, fetch, seconds);
   const loadGraph: LoadGraph = async ({ manifest }, graph) => {
-    const remote = [...served.values()].find((s) => s.model === manifest.name && s.graph === graph)!;
+    const remote = [...servedModels([manifest]).values()].find((served) => served.graph === graph)!;
     await runOn(remote, LOADING)(probeOf(manifest, graph));
     return { run: runOn(remote, hangTimeout), release: async () => undefined };
   };
+  const missing = (taken: ReadonlySet<string>) => catalog.editions().find(({ id }) => !taken.has(id));
+  const take = async (into: SessionCache, model: Edition): Promise<void> => {
+    await checkModel(url, client, model.manifest);
+    await into.load(model);
+  };
   const connect = async (): Promise<void> => {
-    const fresh = createSessionCache(settings, loadGraph, events);
-    await checkServer(url, client, served.values(), manifests);
-    await fresh.load();
+    const fresh = createSessionCache(preload, loadGraph, events);
+    await client.ready();
+    const taken = new Set<string>();
+    // Models may come and go meanwhile.
+    for (let model = missing(taken); model; model = missing(taken)) {
+      await take(fresh, model);
+      taken.add(model.id);
+    }
     if (closed) return;
     sessions = fresh;
     for (const listener of upListeners) listener();
@@ -97,6 +114,10 @@ export function connectServer(url: string, settings: ServerSettings, events: Ser
         throw error;
       }
     },
+    async load(model) {
+      if (sessions) await take(sessions, model);
+    },
+    unload: (id) => void sessions?.unload(id),
     onUp: (listener) => void upListeners.push(listener),
     async close() {
       closed = true;
@@ -117,20 +138,15 @@ interface Metadata {
 }
 
 /**
- * Checks that a server is ready and serves these graphs, with the tensors that the manifests describe. Another irevnet must
+ * Checks that a server serves the graphs of a model, with the tensors that the manifest describes. Another irevnet must
  * have the same weights, too.
  * @throws ServerError
  */
-async function checkServer(
-  url: string,
-  client: Client,
-  served: Iterable<Served>,
-  manifests: readonly Manifest[],
-): Promise<void> {
-  await client.ready();
-  for (const graph of served) checkMetadata(url, graph, (await client.get(`/v2/models/${graph.name}`)) as Metadata);
+async function checkModel(url: string, client: Client, manifest: Manifest): Promise<void> {
+  for (const graph of servedModels([manifest]).values())
+    checkMetadata(url, graph, (await client.get(`/v2/models/${graph.name}`)) as Metadata);
   const { name } = ((await client.get('/v2')) ?? {}) as { name?: unknown };
-  if (name === 'irevnet') for (const manifest of manifests) await checkWeights(url, client, manifest);
+  if (name === 'irevnet') await checkWeights(url, client, manifest);
 }
 
 function checkMetadata(url: string, served: Served, found: Metadata | undefined): void {

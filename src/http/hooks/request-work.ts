@@ -23,6 +23,7 @@ export class RequestWork implements Work {
   readonly signal: AbortSignal = this.#abort.signal;
   readonly #admission: Admission;
   readonly #releases: (() => void)[] = [];
+  #over = false;
   #timer: NodeJS.Timeout;
 
   /**
@@ -39,11 +40,18 @@ export class RequestWork implements Work {
 
   /** Takes slots for images, which are released when the request is over. @throws Problem overloaded */
   admit(images: number): void {
-    this.#releases.push(this.#admission.enter(images));
+    this.finally(this.#admission.enter(images));
+  }
+
+  /** Has something released when the request is over; at once if it is over already. */
+  finally(release: () => void): void {
+    if (this.#over) release();
+    else this.#releases.push(release);
   }
 
   /** @param answered whether the reply was sent; else the client has gone, and the work is aborted */
   end(answered: boolean): void {
+    this.#over = true;
     clearTimeout(this.#timer);
     for (const release of this.#releases) release();
     if (!answered) this.#abort.abort(new Problem('request-malformed', 'the client has gone'));

@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifySchema {
     /** Describes the body of a route that takes files. It is for the document alone: `receive` checks the body. */
     upload?: unknown;
+    /** Describes the body of a route that takes a few words of JSON, in the document; the route checks it. */
+    command?: unknown;
   }
 }
 
@@ -63,5 +65,5 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
   });
 }
 
-const withBody = ({ upload, ...schema }: FastifySchema = {}): FastifySchema =>
-  upload ? { ...schema, body: upload } : schema;
+const withBody = ({ upload, command = upload, ...schema }: FastifySchema = {}): FastifySchema =>
+  command ? { ...schema, body: command } : schema;

@@ -7,6 +7,7 @@ import { interpolateRoute } from './interpolate.js';
 import { metricsRoute } from './metrics.js';
 import { modelsRoute } from './models.js';
 import { oipRoutes } from './oip.js';
+import { repositoryRoutes } from './oip-repository.js';
 import { healthzRoute, readyzRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
@@ -18,6 +19,7 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   modelsRoute,
   metricsRoute,
   oipRoutes,
+  repositoryRoutes,
   healthzRoute,
   readyzRoute,
   versionRoute,

@@ -12,6 +12,9 @@ const list = {
     200: Type.Object({
       default: Type.String({ description: 'the model used where none is named' }),
       models: Type.Array(ManifestReference),
+      unavailable: Type.Array(Type.Object({ name: Type.String(), reason: Type.String() }), {
+        description: 'models of the models folder that cannot be served',
+      }),
     }),
     default: problemResponse,
   },
@@ -28,7 +31,8 @@ const one = {
 export function modelsRoute(app: App, engine: Engine): void {
   app.get('/models', { schema: list }, async () => ({
     default: engine.defaultModel,
-    models: [...engine.models.values()],
+    models: [...engine.models.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    unavailable: [...engine.repository.unavailable].map(([name, reason]) => ({ name, reason })),
   }));
   app.get('/models/:name', { schema: one }, async ({ params }) => modelOf(engine, params.name));
 }

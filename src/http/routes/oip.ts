@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { version } from '../../../export/files/package.js';
 import { Problem } from '../../common/problems.js';
-import type { Engine } from '../../engine/engine.js';
+import { absent, type Engine, modelOf } from '../../engine/engine.js';
 import { malformed } from '../../protocols/oip/expect.js';
 import { metadataOf, type Served, servedModels, servedOf } from '../../protocols/oip/models.js';
 import { JSON_LENGTH, readInferRequest } from '../../protocols/oip/request.js';
@@ -37,8 +37,10 @@ const modelPaths = [
 /** All routes of the Open Inference Protocol, version 2. */
 export function oipRoutes(app: App, engine: Engine): void {
   serverRoutes(app, engine);
-  const models = servedModels([...engine.models.values()]);
-  modelRoutes(app, engine, (params) => servedOf(models, params.model, params.version));
+  modelRoutes(app, engine, ({ model, version }) => {
+    if (engine.repository.unavailable.has(model)) throw absent(engine, model);
+    return servedOf(servedModels([...engine.models.values()]), model, version);
+  });
 }
 
 /** GET /v2, /v2/health/live and /v2/health/ready */
@@ -48,7 +50,7 @@ function serverRoutes(app: App, engine: Engine): void {
     app.get(url, { schema: schemaOf('The server', ServerMetadata) }, async () => ({
       name: 'irevnet',
       version,
-      extensions: ['binary_tensor_data'],
+      extensions: ['binary_tensor_data', 'model_repository'],
     }));
   }
   app.get('/v2/health/live', { schema: schemaOf('Liveness', Live) }, async () => ({ live: true }));
@@ -88,6 +90,7 @@ function modelRoutes(app: App, engine: Engine, find: Find): void {
 
 async function run(engine: Engine, request: FastifyRequest, served: Served): Promise<Answer> {
   const { work, headers } = request;
+  const model = modelOf(engine, served.model, work);
   const body = bodyOf(request);
   work.timeline.add({ stage: 'read', start: work.since, end: performance.now() });
   const { maxImages } = engine.limits;
@@ -95,7 +98,7 @@ async function run(engine: Engine, request: FastifyRequest, served: Served): Pro
   const asked = await work.timeline.time('decode', () => readInferRequest(body, length, served, maxImages));
   work.admit(asked.images);
   const input = await work.timeline.time('decode', asked.readInput);
-  const { model, graph } = served;
+  const { graph } = served;
   const outputs = asked.wanted.map(({ tensor }) => tensor.name);
   const results = await engine.run({ model, graph, input, outputs, work });
   return work.timeline.time('encode', () => writeInferResponse(served, asked, results));

@@ -1,11 +1,11 @@
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { version } from '../../../export/files/package.js';
 import { Problem } from '../../common/problems.js';
 import type { Engine } from '../../engine/engine.js';
 import type { App } from '../app-type.js';
 import { problemResponse } from '../schemas.js';
 
-const answer = (summary: string, properties: Record<string, ReturnType<typeof Type.String>>) => ({
+const answer = <P extends Record<string, TSchema>>(summary: string, properties: P) => ({
   summary,
   tags: ['service'],
   response: { 200: Type.Object(properties), default: problemResponse },
@@ -25,13 +25,20 @@ export function healthzRoute(app: App): void {
   app.get('/healthz', { schema }, async () => ({ status: 'ok' }));
 }
 
-/** GET /readyz: every model is loaded and has passed its self-test, and the service is not shutting down. */
+/**
+ * GET /readyz: the models are loaded and have passed their self-tests, and the service is not shutting down. Models that
+ * cannot be served are named; they do not make the service unready.
+ */
 export function readyzRoute(app: App, engine: Engine): void {
   const provider = Type.String({ description: 'what computes: cpu, cuda or oip (other servers)' });
-  const schema = answer('Readiness', { status: Type.String(), provider });
+  const unavailable = Type.Array(Type.String(), {
+    description: 'names of models that cannot be served; GET /models says why',
+  });
+  const schema = answer('Readiness', { status: Type.String(), provider, unavailable });
   app.get('/readyz', { schema }, async () => {
     checkReady(engine);
-    return { status: 'ready', provider: engine.backend.kind };
+    const { unavailable } = engine.repository;
+    return { status: 'ready', provider: engine.backend.kind, unavailable: [...unavailable.keys()] };
   });
 }
 

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 
 const Name = Type.String();
 const Datatype = Type.String({ description: 'UINT8 or FP32' });
@@ -26,6 +26,34 @@ export const ModelMetadata = Type.Object({
 export const Live = Type.Object({ live: Type.Boolean() });
 export const Ready = Type.Object({ ready: Type.Boolean() });
 export const ModelReady = Type.Object({ name: Name, ready: Type.Boolean() });
+
+export const RepositoryIndex = Type.Array(
+  Type.Object({
+    name: Name,
+    version: Type.Optional(Type.String()),
+    state: Type.Enum(['READY', 'LOADING', 'UNAVAILABLE'], { type: 'string' }),
+    reason: Type.String({ description: 'why it is not served; empty where it is' }),
+  }),
+);
+export type IndexEntry = Static<typeof RepositoryIndex>[number];
+
+const json = (schema: TSchema) => ({ required: false, content: { 'application/json': { schema } } });
+
+/** What an index request is; `readIndexRequest` checks it. */
+export const indexBody = json(
+  Type.Object({ ready: Type.Optional(Type.Boolean({ description: 'only the models that are served' })) }),
+);
+
+/** What a request to load or unload is; `checkControlRequest` checks it. */
+export const controlBody = json(
+  Type.Object({
+    parameters: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: 'those that replace files or configuration are refused',
+      }),
+    ),
+  }),
+);
 
 const Shape = Type.Array(Type.Integer());
 

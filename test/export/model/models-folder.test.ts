@@ -1,7 +1,7 @@
 import { appendFile, cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { readModels } from '../../../export/model/models-folder.js';
+import { readModel, readModels } from '../../../export/model/models-folder.js';
 import { randomModels } from '../../helpers/app.js';
 import { small } from '../../helpers/networks.js';
 
@@ -55,13 +55,16 @@ t.test('one model is read, or all in the order of their names; temporary folders
     await cp(folder, folder.replace(/small$/, 'another'), { recursive: true });
     await manifestWith(folder.replace(/small$/, 'another'), { name: 'another' });
   });
-  const names = async (only?: string) => (await readModels(models, { only })).map(({ manifest }) => manifest.name);
-  t.same(await names(), ['another', 'small']);
-  t.same(await names('small'), ['small']);
-  await t.rejects(names('x'), { message: /there is no model "x" in .*; it has: another, small$/ });
+  const { models: found } = await readModels(models);
+  t.same(
+    found.map(({ manifest }) => manifest.name),
+    ['another', 'small'],
+  );
+  t.equal((await readModel(models, 'small')).manifest.name, 'small');
+  await t.rejects(readModel(models, 'x'), { message: /there is no model "x" in .*; it has: another, small$/ });
 });
 
 t.test('where graphs are not needed, manifests alone are read', async (t) => {
   const models = await changed(t, (folder) => rm(join(folder, 'forward.onnx')));
-  t.equal((await readModels(models, { files: false })).length, 1);
+  t.equal((await readModels(models, { files: false })).models.length, 1);
 });

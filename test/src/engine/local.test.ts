@@ -6,7 +6,7 @@ import { tensor } from '../../../export/graph/tensor.js';
 import { nativeFolder } from '../../../export/runtime/cuda.js';
 import { readConfig } from '../../../src/common/config.js';
 import { explainExit } from '../../../src/common/exit-codes.js';
-import { openEngine } from '../../../src/engine/engine.js';
+import { modelOf, openEngine } from '../../../src/engine/engine.js';
 import { chooseProvider } from '../../../src/engine/local.js';
 import { service } from '../../helpers/app.js';
 
@@ -35,7 +35,7 @@ t.test('with buckets, a service computes the same bytes', async (t) => {
   const found = [];
   for (const batchBuckets of ['', '3,8']) {
     const { engine } = await service(t, { batchBuckets, workers: 1 });
-    const { features } = await engine.run({ model: 'fashion-mnist', graph: 'forward', input, outputs: ['features'] });
+    const { features } = await engine.run({ model: modelOf(engine), graph: 'forward', input, outputs: ['features'] });
     found.push(features);
   }
   t.same(found[1], found[0]);

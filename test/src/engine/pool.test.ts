@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { tensor } from '../../../export/graph/tensor.js';
 import { roundTripReporter } from '../../../src/engine/backend.js';
 import { createPool, type PoolSettings } from '../../../src/engine/pool.js';
+import type { Edition } from '../../../src/engine/protocol.js';
 import type { Replica, StartReplica } from '../../../src/engine/replica.js';
 
 /** Replicas that record the sizes of their batches, and end one when they are told to. */
@@ -23,12 +24,17 @@ function replicas(count: number) {
           events.idle();
         });
       },
+      load: async () => true,
+      unload: () => undefined,
       close: async () => undefined,
       hung: () => 0,
     } satisfies Replica;
   };
   return { sizes, ends, start: Array.from({ length: count }, () => start) };
 }
+
+const edition = (name: string, limit = 1) =>
+  ({ id: name, limit, buckets: [], folder: '', manifest: { name } }) as object as Edition;
 
 const image = tensor('uint8', [1, 1], [7]);
 
@@ -43,9 +49,9 @@ async function batchesOf(t: Test, settings: Pick<PoolSettings, 'fairShare' | 'ma
       due = run;
     },
   });
-  const pool = createPool({ replicas: start, needed: 2, limits: new Map([['m', 64]]), ...settings }, {});
+  const pool = createPool({ replicas: start, needed: 2, ...settings }, {});
   const answers = Array.from({ length: 14 }, () =>
-    pool.run({ model: 'm', graph: 'forward', input: image, outputs: ['logits'] }),
+    pool.run({ model: edition('m', 64), graph: 'forward', input: image, outputs: ['logits'] }),
   );
   now += settings.maxDelay;
   due?.();
@@ -67,7 +73,7 @@ t.test('round trips are reported with whether their features equal the first one
   const report = roundTripReporter({ tested: (model, _found, alike) => void seen.push([model, alike]) });
   const found = (features: string) => ({ images: 4, exactPixels: 4, exactFloat: 4, features });
   for (const [model, features] of ['m a', 'm b', 'n b', 'm a'].map((text) => text.split(' '))) {
-    report(model!, found(features!));
+    report(edition(model!), found(features!));
   }
   t.same(seen, [
     ['m', true],

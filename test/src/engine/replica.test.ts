@@ -10,7 +10,7 @@ import { type Tensor, tensor } from '../../../export/graph/tensor.js';
 import { readConfig } from '../../../src/common/config.js';
 import type { Work } from '../../../src/common/work.js';
 import type { Observer } from '../../../src/engine/backend.js';
-import { type Engine, type EngineOptions, openEngine } from '../../../src/engine/engine.js';
+import { type Engine, type EngineOptions, modelOf, openEngine } from '../../../src/engine/engine.js';
 import { backOff } from '../../../src/engine/replica.js';
 import { randomModels } from '../../helpers/app.js';
 import { mortal } from '../../helpers/mortal.js';
@@ -34,7 +34,7 @@ const noise = (count: number, seed: number): Tensor<'uint8'> => {
 };
 
 const encode = (engine: Engine, input: Tensor, work?: Work) =>
-  engine.run({ model: engine.defaultModel, graph: 'forward', input, outputs: ['features'], work });
+  engine.run({ model: modelOf(engine), graph: 'forward', input, outputs: ['features'], work });
 
 /** Niceness of the threads of this process. */
 async function niceness(): Promise<number[]> {
@@ -76,7 +76,7 @@ t.test('an engine whose workers stay well', async (t) => {
     for (const [i, n] of sizes.entries()) {
       const { features: input } = results[i]!;
       t.same(input.dims, [n, 256, 2, 2]);
-      const { pixels } = await engine.run({ model: 'small', graph: 'inverse', input, outputs: ['pixels'] });
+      const { pixels } = await engine.run({ model: modelOf(engine), graph: 'inverse', input, outputs: ['pixels'] });
       t.same(pixels.data, noise(n, i).data, `job ${i}`);
     }
     const half = rows(noise(4, 9), 2, 4);

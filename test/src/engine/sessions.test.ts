@@ -1,8 +1,8 @@
 import t from 'tap';
 import { tensor } from '../../../export/graph/tensor.js';
-import type { ModelSource } from '../../../export/model/models-folder.js';
 import type { Session } from '../../../export/runtime/session.js';
 import { bucketFor, padded } from '../../../src/engine/padding.js';
+import type { Edition } from '../../../src/engine/protocol.js';
 import { createSessionCache, openPerSize } from '../../../src/engine/sessions.js';
 
 t.test('batches are padded up to a bucket, and their results cut back', async (t) => {
@@ -47,22 +47,33 @@ t.test('each size of batch has a session of its own', async (t) => {
 t.test('a graph is loaded once, and a batch that waits for it says so', async (t) => {
   const log: string[] = [];
   const files = { 'weights.bin': { bytes: 1 } };
-  const models = ['m', 'broken'].map((name) => ({ folder: '', manifest: { name, files } }) as unknown as ModelSource);
-  const loadGraph = async ({ manifest: { name } }: ModelSource) => {
-    log.push(`load ${name}`);
-    if (name === 'broken') throw new Error('no memory');
-    return { run: async () => ({}), release: async () => void log.push(`release ${name}`) };
+  const edition = (name: string) =>
+    ({ id: name, folder: '', buckets: [], manifest: { name, files } }) as object as Edition;
+  const loadGraph = async ({ id }: Edition, graph: string) => {
+    log.push(`load ${id} ${graph}`);
+    if (id === 'broken' || graph === 'inverse') throw new Error('no memory');
+    return { run: async () => ({}), release: async () => void log.push(`release ${id}`) };
   };
-  const sessions = createSessionCache({ models, preload: 'forward', buckets: new Map() }, loadGraph, {
+  const sessions = createSessionCache('forward', loadGraph, {
     loadingGraph: () => log.push('loading'),
     loadedGraph: () => log.push('loaded'),
   });
-  const run = (model: string) => sessions.run({ model, graph: 'forward', input: images(1).x, outputs: ['logits'] });
-  await Promise.all([run('m'), run('m')]);
-  await run('m');
-  t.same(log.splice(0), ['load m', 'loading', 'loading', 'loaded', 'loaded']);
-  await t.rejects(run('broken'), { message: 'no memory' });
-  t.same(log.splice(0), ['load broken', 'loading', 'loaded']);
+  const run = (model: string, graph: 'forward' | 'inverse') =>
+    sessions.run({ model, graph, input: images(1).x, outputs: ['image'] });
+  await sessions.load(edition('m'));
+  await sessions.load(edition('m'));
+  t.same(log.splice(0), ['load m forward']);
+  await run('m', 'forward');
+  t.same(log.splice(0), []);
+  await t.rejects(Promise.all([run('m', 'inverse'), run('m', 'inverse')]), { message: 'no memory' });
+  t.same(log.splice(0), ['load m inverse', 'loading', 'loading', 'loaded', 'loaded']);
+  await t.rejects(sessions.load(edition('broken')), { message: 'no memory' });
+  t.same(log.splice(0), ['load broken forward']);
+  await t.rejects(run('broken', 'forward'), { message: 'the model broken is not loaded' });
+  await sessions.load(edition('n'));
+  await sessions.unload('m');
+  t.same(log.splice(0), ['load n forward', 'release m']);
+  await t.rejects(run('m', 'forward'), { message: 'the model m is not loaded' });
   await sessions.close();
-  t.same(log, ['release m']);
+  t.same(log, ['release n']);
 });

@@ -7,6 +7,7 @@ import {
   bucketsOf,
   coresOf,
   gainfulBatch,
+  lackOfMemory,
 } from '../../../src/engine/sizing.js';
 
 const manifestOf = (manifest: object) => ({ folder: '', manifest }) as unknown as ModelSource;
@@ -28,6 +29,13 @@ t.test('workers and threads follow the aim, the cores and the memory', async (t)
   t.same(onGpus('latency', 5), { workers: 5, threads: 1 });
 });
 
+t.test('a model whose weights alone are larger than the memory that is left does not fit', async (t) => {
+  const { manifest } = manifestOf({ files: { 'weights.bin': { bytes: 100 * 2 ** 20 }, 'inverse.onnx': {} } });
+  const memory = 1000 * 2 ** 20;
+  t.equal(lackOfMemory(manifest, 2, { memory }, 600 * 2 ** 20), undefined);
+  t.match(lackOfMemory(manifest, 2, { memory }, 601 * 2 ** 20), /take 400 MiB in 2 workers, and 399 MiB of memory are/);
+});
+
 t.test('cores follow the quota of a control group', async (t) => {
   const quotas = ['', 'max 100000', '50000 100000', '150000 100000', '400000 100000\n'];
   t.same(quotas.map(coresOf), [Infinity, Infinity, 1, 1, 4]);
@@ -39,11 +47,11 @@ t.test('sizes of batches follow the settings, the model and the provider', async
     [28, 32, 64, 224, 299].map((size) => gainfulBatch(input(size), 'cpu')),
     [16, 16, 16, 4, 2],
   );
-  const models = [28, 224].map((size) => manifestOf({ name: `m${size}`, ...input(size) }));
-  const sizes = (maxBatch: number, batchBuckets: string, provider: 'cpu' | 'cuda') => {
-    const { limits, buckets } = batchSizes({ maxBatch, batchBuckets }, models, provider);
-    return [...limits].map(([name, limit]) => [limit, buckets.get(name)]);
-  };
+  const sizes = (maxBatch: number, batchBuckets: string, provider: 'cpu' | 'cuda') =>
+    [28, 224].map((size) => {
+      const { limit, buckets } = batchSizes({ maxBatch, batchBuckets }, input(size), provider);
+      return [limit, buckets];
+    });
   t.same(sizes(0, '', 'cpu'), [
     [16, []],
     [4, []],

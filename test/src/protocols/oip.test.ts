@@ -2,7 +2,10 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import t from 'tap';
 import { version } from '../../../export/files/package.js';
+import type { Manifest } from '../../../export/model/manifest.js';
+import type { TensorName } from '../../../export/model/signature.js';
 import { readConfig } from '../../../src/common/config.js';
+import { modelOf } from '../../../src/engine/engine.js';
 import type { Job } from '../../../src/engine/job.js';
 import { buildApp } from '../../../src/http/app.js';
 import { appOn, randomModels, service } from '../../helpers/app.js';
@@ -27,7 +30,7 @@ const json = (count: number) => ({ ...pixelsInput(count), data: [...pixels(count
 
 t.test('the server and its models', async (t) => {
   const { app } = await appOn(t, engine);
-  const server = { name: 'irevnet', version, extensions: ['binary_tensor_data'] };
+  const server = { name: 'irevnet', version, extensions: ['binary_tensor_data', 'model_repository'] };
   for (const url of ['/v2', '/v2/']) t.same((await app.inject(url)).json(), server);
   t.same((await app.inject('/v2/health/live')).json(), { live: true });
   t.same((await app.inject('/v2/health/ready')).json(), { ready: true });
@@ -80,7 +83,7 @@ t.test('Φ⁻¹ of Φ through JSON alone: every float arrives, every pixel comes
   const { app } = await appOn(t, engine);
   const input = { type: 'uint8', dims: [5, 28, 28, 1], data: pixels(5) } as const;
   const names = ['features', 'logits', 'image'] as const;
-  const expected = await engine.run({ model: 'fashion-mnist', graph: 'forward', input, outputs: names });
+  const expected = await engine.run({ model: modelOf(engine), graph: 'forward', input, outputs: names });
   for (const data of [[...input.data], nested(input.data, input.dims)]) {
     const body = { inputs: [{ ...pixelsInput(5), data }] };
     const { head } = readAnswer(await infer(app, 'fashion-mnist', { body }));
@@ -197,7 +200,7 @@ t.test('a body of nothing but the input’s bytes', async (t) => {
 });
 
 t.test('only what is asked for is computed, and counted before it is read', async (t) => {
-  const jobs: Job[] = [];
+  const jobs: Job<TensorName, Manifest>[] = [];
   const run: typeof engine.run = (job) => {
     jobs.push(job);
     return engine.run(job);
@@ -205,7 +208,7 @@ t.test('only what is asked for is computed, and counted before it is read', asyn
   const app = await buildApp(readConfig({}, {}), { ...engine, run }, pino({ level: 'silent' }));
   t.teardown(() => app.close());
   await infer(app, 'fashion-mnist', { body: { inputs: [json(2)], outputs: [{ name: 'logits' }] } });
-  t.match(jobs, [{ model: 'fashion-mnist', graph: 'forward', outputs: ['logits'] }]);
+  t.match(jobs, [{ model: { name: 'fashion-mnist' }, graph: 'forward', outputs: ['logits'] }]);
   const stages = jobs[0]!.work!.timeline!.spans.map(({ stage }) => stage);
   t.same(stages, ['read', 'decode', 'decode', 'queue', 'inference', 'encode']);
   await infer(app, 'fashion-mnist', withTail({ inputs: [asBinary(pixelsInput(1), pixels(1))] }, pixels(1)));
