@@ -1,4 +1,4 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { slice } from '../../../export/data/images.js';
@@ -45,6 +45,38 @@ t.test('a model folder is written and read back, and validates', async (t) => {
     [],
   );
   t.ok(checks.length >= 8);
+});
+
+t.test('what nothing could read is not written, and what was there stays', async (t) => {
+  const models = t.testdir();
+  const folder = join(models, 'small');
+  const manifest = await smallModel(folder);
+  let asked = 0;
+  const weights = {
+    get: () => {
+      asked++;
+      throw new Error('weights are read');
+    },
+  };
+  const inversion = { exactFloat: 0, exactPixels: 0, relativeErrorMean: Number.NaN, relativeErrorMax: Number.NaN };
+  const refused: [name: string, parts: Partial<ModelParts>, message: RegExp][] = [
+    [
+      'small',
+      { weights, preprocessing: { fit: 'cover', polarity: 'any', shortSide: 27 } },
+      /shortSide is 27; expected at/,
+    ],
+    ['small', { weights, preprocessing: { fit: 'cover', polarity: 'any', shortSide: -1 } }, /shortSide/],
+    ['Small', { weights }, /\/name must match pattern/],
+    ['small.old', { weights }, /\/name must match pattern/],
+    ['small', { measure: async () => ({ data: '', images: 1, accuracy: null, inversion }) }, /\/measured/],
+    ['small', { measure: (fresh) => flip(join(fresh, 'weights.bin')).then(() => null) }, /weights\.bin has SHA-256/],
+  ];
+  for (const [name, parts, message] of refused) {
+    await t.rejects(smallModel(join(models, name), small, parts), { name: 'ModelError', message });
+    t.same(await readdir(models), ['small']);
+    t.same(await readModelFolder(folder), manifest);
+  }
+  t.equal(asked, 0, 'the manifest is checked first');
 });
 
 /** Φ with one more parameter: an offset of the features. */

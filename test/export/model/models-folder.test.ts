@@ -1,4 +1,4 @@
-import { appendFile, cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { readModel, readModels } from '../../../export/model/models-folder.js';
@@ -39,9 +39,21 @@ const refusals: Record<string, readonly [(folder: string) => Promise<unknown>, R
 };
 
 for (const [name, [change, message]] of Object.entries(refusals)) {
-  t.test(`${name} is refused`, async (t) =>
-    t.rejects(readModels(await changed(t, change)), { name: 'ModelError', message }),
-  );
+  t.test(`${name} is refused, and the other models are read`, async (t) => {
+    const models = await changed(t, async (folder) => {
+      await cp(folder, folder.replace(/small$/, 'whole'), { recursive: true });
+      await manifestWith(folder.replace(/small$/, 'whole'), { name: 'whole' });
+      await change(folder);
+    });
+    const { models: whole, damaged } = await readModels(models);
+    t.same(
+      whole.map(({ manifest }) => manifest.name),
+      ['whole'],
+    );
+    t.match([...damaged], [[/^small/, { name: 'ModelError', message }]]);
+    const [refused] = damaged.keys();
+    await t.rejects(readModel(models, refused!), { name: 'ModelError', message });
+  });
 }
 
 t.test('a folder that is missing or without models is refused', async (t) => {
@@ -52,6 +64,7 @@ t.test('a folder that is missing or without models is refused', async (t) => {
 t.test('one model is read, or all in the order of their names; temporary folders are not', async (t) => {
   const models = await changed(t, async (folder) => {
     await cp(folder, `${folder}.tmp`, { recursive: true });
+    await mkdir(join(folder, '..', 'lost+found'));
     await cp(folder, folder.replace(/small$/, 'another'), { recursive: true });
     await manifestWith(folder.replace(/small$/, 'another'), { name: 'another' });
   });

@@ -46,6 +46,26 @@ const cases: Readonly<Record<string, Case>> = {
     code: 21,
     message: /weights\.bin has 1000 bytes, .*truncated/,
   },
+  'a model beside the default one that is damaged, where that ends the start': {
+    models: (t) =>
+      copied(t, async (folder) => {
+        await cp(folder, `${folder}-2`, { recursive: true });
+        await truncate(join(`${folder}-2`, 'weights.bin'), 1000);
+      }),
+    flags: ['--on-model-error', 'exit'],
+    code: 21,
+    message: /fashion-mnist-2\/weights\.bin has 1000 bytes, .*truncated/,
+  },
+  'an inverse that does not invert, of a model beside the default one, where that ends the start': {
+    models: async (t) => {
+      const models = await wild(t);
+      await cp(packagePath('onnx', 'fashion-mnist'), join(models, 'fashion-mnist'), { recursive: true });
+      return models;
+    },
+    flags: ['--on-model-error', 'exit'],
+    code: 27,
+    message: /model wild recovers only \d of 4 noise images on this device/,
+  },
   'an inverse that does not invert': {
     models: wild,
     flags: ['--model', 'wild', '--preload', 'both'],

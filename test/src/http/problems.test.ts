@@ -193,6 +193,10 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
 /** Codes that no single request provokes, or not here; the tests of what gives them do. */
 const elsewhere: readonly ProblemCode[] = [
   'not-invertible',
+  'model-unavailable',
+  'load-failed',
+  'default-model',
+  'model-control-off',
   'inverse-untrusted',
   'request-timeout',
   'headers-too-large',

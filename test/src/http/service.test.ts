@@ -130,7 +130,7 @@ t.test('what can be served, health, version, documents', async (t) => {
   );
   t.same((await app.inject('/models/fashion-mnist')).json(), manifest);
   t.same((await app.inject('/healthz')).json(), { status: 'ok' });
-  t.same((await app.inject('/readyz')).json(), { status: 'ready', provider: 'cpu' });
+  t.same((await app.inject('/readyz')).json(), { status: 'ready', provider: 'cpu', unavailable: [] });
   t.match((await app.inject('/version')).json(), { name: 'irevnet', version: /^\d+\.\d+\.\d+/ });
   const page = await app.inject('/docs/');
   t.match(page, { statusCode: 200, headers: { 'content-type': /html/ } });
