@@ -3,9 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../common/config.js';
 import type { ModelChange, Observer } from '../engine/backend.js';
-import { type Engine, openEngine } from '../engine/engine.js';
+import { openEngine } from '../engine/engine.js';
 import { createMetrics } from '../observe/metrics.js';
 import { buildApp } from './app.js';
+import { reloadOnHangup } from './hangup.js';
 
 /**
  * Serves until SIGTERM or SIGINT. Then /readyz answers 503 while requests are still accepted, for the seconds of grace after
@@ -23,6 +24,8 @@ export async function serve(config: Config): Promise<void> {
     throw error;
   });
   const stopped = signalled();
+  reloadOnHangup(engine, log);
+  warnIfOpen(config, log);
   try {
     await app.listen({
       host: config.host,
@@ -32,7 +35,6 @@ export async function serve(config: Config): Promise<void> {
       listenTextResolver: (address) => `listening at ${address}`,
     });
     await Promise.race([engine.ready, stopped]);
-    reloadOnHangup(engine, log);
     const { address, port } = app.server.address() as AddressInfo;
     log.info({ models: [...engine.models.keys()], ...engine.backend.arrangement, address, port }, 'ready');
     const signal = await stopped;
@@ -47,15 +49,11 @@ export async function serve(config: Config): Promise<void> {
   if (engine.status().hung > 0) process.kill(process.pid, 'SIGKILL');
 }
 
-/** On SIGHUP serves what the models folder then holds. */
-function reloadOnHangup({ repository }: Engine, log: Logger): void {
-  process.on('SIGHUP', () => {
-    log.info({ signal: 'SIGHUP' }, 'reading the models folder');
-    repository.refresh().then(
-      () => log.info('the models folder is read'),
-      (err) => log.error({ err }, 'the models folder cannot be read'),
-    );
-  });
+/** Says it where strangers may load and unload models. */
+function warnIfOpen({ host, modelControlMode, apiKeys, apiKeysFile }: Config, log: Logger): void {
+  const local = /^(127\.|::1$|localhost$)/.test(host);
+  if (local || modelControlMode === 'none' || apiKeys !== '' || apiKeysFile !== '') return;
+  log.warn({ host }, 'whoever reaches this address can load and unload models: API keys would prevent it');
 }
 
 const words: Readonly<Record<ModelChange, string>> = {

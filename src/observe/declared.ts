@@ -54,6 +54,11 @@ export const declared = {
     labels: ['state'],
   },
   irevnet_ready: { type: 'gauge', help: '1 when /readyz answers 200, else 0' },
+  irevnet_models: {
+    type: 'gauge',
+    help: 'Models by state. ready: served; unavailable: they cannot be loaded, GET /models says why',
+    labels: ['state'],
+  },
   irevnet_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced', labels: ['reason'] },
   irevnet_rejected_total: {
     type: 'counter',

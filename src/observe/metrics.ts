@@ -28,6 +28,8 @@ export interface Present extends Status {
   /** Images accepted and not yet answered. */
   readonly inside: number;
   readonly backend: Pick<Backend, 'kind' | 'devices'>;
+  /** Numbers of models. */
+  readonly models: { readonly ready: number; readonly unavailable: number };
 }
 
 /** The metrics of one service. */
@@ -62,6 +64,7 @@ export function createMetrics(gpus = watchGpus()): Metrics {
   const inFlightRequests = gauge('irevnet_in_flight_requests');
   const workers = gauge('irevnet_workers');
   const ready = gauge('irevnet_ready');
+  const models = gauge('irevnet_models');
   const restarts = counter('irevnet_worker_restarts_total');
   const rejected = counter('irevnet_rejected_total');
   const provider = gauge('irevnet_execution_provider_info');
@@ -95,6 +98,7 @@ export function createMetrics(gpus = watchGpus()): Metrics {
       workers.set({ state: 'up' }, present.up);
       workers.set({ state: 'down' }, present.workers - present.up);
       workers.set({ state: 'hung' }, present.hung);
+      for (const [state, count] of Object.entries(present.models)) models.set({ state }, count);
       ready.set(Number(present.ready));
       for (const device of present.backend.devices) provider.set({ provider: present.backend.kind, device }, 1);
       await readGpus();

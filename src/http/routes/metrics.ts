@@ -18,7 +18,9 @@ export function metricsRoute(app: App, engine: Engine): void {
   app.get('/metrics', { schema }, async (_request, reply) => {
     const { metrics } = app;
     const inside = engine.admission.inside();
-    const text = await metrics.text({ ...engine.status(), inside, ready: isReady(engine), backend: engine.backend });
+    const models = { ready: engine.models.size, unavailable: engine.repository.unavailable.size };
+    const { backend } = engine;
+    const text = await metrics.text({ ...engine.status(), inside, ready: isReady(engine), backend, models });
     return reply.type(metrics.contentType).send(text);
   });
 }

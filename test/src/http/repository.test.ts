@@ -217,6 +217,7 @@ t.test('models that cannot be used do not keep the service from serving the othe
   for (const name of ['cut', 'graphless', 'wild'])
     t.match((await encode(app, name)).json(), { status: 503, code: 'model-unavailable' });
   t.match((await app.inject('/v2/models/cut')).json(), { error: /cut cannot be served: cut\/weights\.bin/ });
+  t.match((await app.inject('/metrics')).body, 'irevnet_models{state="unavailable"} 3');
   t.equal(engine.status().up, 2);
 });
 

@@ -1,11 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import { packagePath } from '../../../export/files/package.js';
 import { appOn, form, raw, service } from '../../helpers/app.js';
 import { startCli } from '../../helpers/cli.js';
 import { pngOf } from '../../helpers/images.js';
@@ -64,6 +67,45 @@ t.test('after SIGTERM the service goes on for its grace, and ends after the requ
     ['/encode', 200],
   ]);
   for (const line of requests) t.match(line, { level: 30, reqId: /^[0-9a-f-]{36}$/, method: 'POST', ms: Number });
+});
+
+t.test('on SIGHUP the service serves what its models folder holds', async (t) => {
+  const models = t.testdir();
+  const put = async (name: string) => {
+    const fresh = join(models, `${name}.tmp`);
+    await cp(packagePath('onnx', 'fashion-mnist'), fresh, { recursive: true });
+    const path = join(fresh, 'manifest.json');
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), name }));
+    await rename(fresh, join(models, name));
+  };
+  await put('fashion-mnist');
+  const { child, port, lines } = await start(t, '--models', models, '--workers', '1');
+  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).json();
+  const hangUp = async (count: number) => {
+    child.kill('SIGHUP');
+    while (lines.filter(({ msg }) => msg === 'the models folder is read').length < count) await sleep(5);
+  };
+  await put('another');
+  await mkdir(join(models, 'empty'));
+  await hangUp(1);
+  t.match(await ready(), { status: 'ready', unavailable: ['empty'] });
+  const body = new Uint8Array(png);
+  t.equal((await fetch(`http://127.0.0.1:${port}/classify?model=another`, { method: 'POST', body })).status, 200);
+  await rm(join(models, 'another'), { recursive: true });
+  await rm(join(models, 'empty'), { recursive: true });
+  await hangUp(2);
+  t.match(await ready(), { status: 'ready', unavailable: [] });
+  t.equal((await fetch(`http://127.0.0.1:${port}/classify?model=another`, { method: 'POST', body })).status, 404);
+  const told = lines.flatMap(({ msg, model }) => (model === undefined ? [] : [`${model}: ${msg}`]));
+  t.same(
+    told.filter((line) => !/round trip/.test(line)),
+    [
+      'another: model is loaded',
+      'empty: model cannot be served',
+      'another: model is removed',
+      'empty: model is removed',
+    ],
+  );
 });
 
 t.test('a second signal ends the service at once', async (t) => {

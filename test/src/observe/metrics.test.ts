@@ -22,7 +22,17 @@ const post = (app: App, url: string, upload: Awaited<ReturnType<typeof form>>) =
   app.inject({ method: 'POST', url, ...upload });
 const scrape = async (app: App) => parseExposition((await app.inject('/metrics')).payload);
 const backend = { kind: 'cpu', devices: [''] } as const;
-const idle = { started: true, ready: true, up: 1, workers: 1, waiting: 0, hung: 0, inside: 0, backend };
+const idle = {
+  started: true,
+  ready: true,
+  up: 1,
+  workers: 1,
+  waiting: 0,
+  hung: 0,
+  inside: 0,
+  backend,
+  models: { ready: 1, unavailable: 0 },
+};
 
 t.test('what was sent is what is counted', async (t) => {
   const app = counted;
@@ -59,6 +69,8 @@ t.test('what was sent is what is counted', async (t) => {
   });
   t.equal(seriesValue(found, 'irevnet_in_flight_requests'), 1, 'the scrape itself');
   t.equal(seriesValue(found, 'irevnet_in_flight_images'), 0);
+  t.equal(seriesValue(found, 'irevnet_models', { state: 'ready' }), 1);
+  t.equal(seriesValue(found, 'irevnet_models', { state: 'unavailable' }), 0);
 });
 
 t.test('refusals before and after the routes are counted', async (t) => {
