@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -124,6 +124,28 @@ t.test('a service without a usable server says why', async (t) => {
       message: /--backend-url has ".*": expected a URL such as/,
     });
   }
+});
+
+t.test('a model is taken in once the servers serve it', async (t) => {
+  const { url } = await startRemote(t);
+  const { app } = await service(t, { ...remote(url), modelControlMode: 'explicit' });
+  const load = () => app.inject({ method: 'POST', url: '/v2/repository/models/other/load' });
+  const folder = join(models, 'other');
+  t.teardown(() => rm(folder, { recursive: true }));
+  await cp(join(models, 'small'), folder, { recursive: true });
+  const path = join(folder, 'manifest.json');
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), name: 'other' }));
+  const early = await load();
+  t.equal(early.statusCode, 422);
+  t.match(early.json().error, /^Model other: http:\/\/127\.0\.0\.1:\d+ has no model other/);
+  await engine.repository.load('other');
+  t.equal((await load()).statusCode, 200);
+  const encoded = await post(app, '/encode?model=other', files[0]!);
+  t.ok(encoded.rawPayload.equals((await post(app, '/encode', files[0]!)).rawPayload));
+  const unloaded = await app.inject({ method: 'POST', url: '/v2/repository/models/other/unload' });
+  t.equal(unloaded.statusCode, 200);
+  await engine.repository.unload('other');
+  t.equal((await app.inject('/readyz')).statusCode, 200);
 });
 
 t.test('a server with other weights is not used', async (t) => {
