@@ -35,7 +35,8 @@ const { count, seed, first } = options;
 const findings: string[] = [];
 const statuses: Record<string, Record<string, number>> = {};
 
-await using server = await startServer(['--timeout', `${TIMEOUT}`, '--log-level', 'error']);
+const flags = ['--timeout', `${TIMEOUT}`, '--log-level', 'error', '--model-control-mode', 'explicit'];
+await using server = await startServer(flags);
 const seeds = {
   images: await imageSeeds(),
   features: featureSeeds(),

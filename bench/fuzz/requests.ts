@@ -225,6 +225,22 @@ function infer(random: Random, { inference }: Seeds): Buffer {
   return requestOf('POST', path, changed, sent);
 }
 
+/** Bodies of requests to the model repository; the service has one model, which stays. */
+const controls = [
+  '',
+  '{}',
+  '{"ready":true}',
+  '{"parameters":{"unload_dependents":true}}',
+  '{"parameters":{"file:1/x":"eA=="}}',
+];
+const controlled = ['index', 'models/fashion-mnist/load', 'models/fashion-mnist/unload', 'models/..%2f..%2fetc/load'];
+
+function control(random: Random): Buffer {
+  const body = Buffer.from(pick(random, controls));
+  const sent = body.length > 0 && chance(random, 0.5) ? mutate(body, random, body) : body;
+  return post(`/v2/repository/${pick(random, controlled)}`, pick(random, types), sent);
+}
+
 type Make = (random: Random, seeds: Seeds) => Buffer;
 
 /** Every kind of request and its weight among the others. */
@@ -264,6 +280,7 @@ const kinds: readonly (readonly [kind: string, weight: number, make: Make])[] = 
     },
   ],
   ['inference', 3, infer],
+  ['repository', 1, control],
   ['address', 2, addressed],
   ['chunks', 1, (random, { images }) => chunked(random, pick(random, images))],
   ['head', 2, withWrongHead],

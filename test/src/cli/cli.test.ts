@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { packagePath } from '../../../export/files/package.js';
 import { readTensor } from '../../../export/formats/read.js';
 import { commands } from '../../../src/cli/program.js';
 import { call, cli, finished, startCli } from '../../helpers/cli.js';
@@ -54,6 +55,16 @@ t.test('wrong usage is 2, failure is 1, a missing model 20, all in a line withou
       t.ok(stderr.length > 10);
     }
   }
+});
+
+t.test('models lists those that can be used, and names the others', async (t) => {
+  const models = t.testdir({ broken: {} });
+  await cp(packagePath('onnx', 'fashion-mnist'), join(models, 'fashion-mnist'), { recursive: true });
+  const { code, stdout, stderr } = await cli('models', '--models', models, '--json');
+  t.equal(code, 21);
+  t.match(JSON.parse(stdout), [{ name: 'fashion-mnist' }]);
+  t.match(stderr, /^irevnet: model broken: .*manifest\.json cannot be read \(ENOENT\).*\n$/);
+  t.match(await call('models', 'broken', '--models', models), { code: 21, stdout: '' });
 });
 
 t.test('encode and decode give the image back; files appear whole', async (t) => {

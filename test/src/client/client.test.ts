@@ -100,7 +100,7 @@ t.test('models, readiness and version', async (t) => {
     await client.model(name),
     models.find((model) => model.name === name),
   );
-  t.same(await client.ready(), { status: 'ready', provider: 'cpu' });
+  t.same(await client.ready(), { status: 'ready', provider: 'cpu', unavailable: [] });
   t.match(await client.version(), { name: 'irevnet', node: process.version });
 });
 
