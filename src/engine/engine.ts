@@ -67,7 +67,7 @@ export async function openEngine(
     defaultModel,
     repository,
     limits: config,
-    run: (job) => pool.run({ ...job, model: repository.editionOf(job.model) }),
+    run: async (job) => pool.run({ ...job, model: repository.editionOf(job.model) }),
     admission: createAdmission(config.maxQueue),
     ready: pool.ready,
     status: () => ({ draining, ...pool.status() }),
