@@ -78,6 +78,9 @@ const addresses = [
     /docs/static/..%2f..%2f..%2fpackage.json
     /docs/json
     /v2/models/fashion-mnist/versions/2/infer
+    /v2/models/fashion-mnist-inverse/config
+    /v2/models/%00/config
+    /?model=a
     /v2/health/ready
     //127.0.0.1/classify
     http://127.0.0.1/classify
@@ -105,6 +108,8 @@ const headers = [
     Accept: image/*;q=2, */*;q=x
     Accept: ,;,;q=
     Accept: text/html
+    Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2
+    Accept: *
     Accept-Encoding: gzip;q=0, *;q=0
     Irevnet-Timeout-Ms: -1
     Irevnet-Timeout-Ms: 99999999999999

@@ -192,6 +192,25 @@ export const Config = Type.Object({
     variable: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     description: 'base URL of an OpenTelemetry collector (OTLP over HTTP) that traces are sent to',
   }),
+  otlpTracesEndpoint: Type.String({
+    default: '',
+    variable: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    description: 'URL that traces are sent to, as it is; wins over --otlp-endpoint, to which /v1/traces is added',
+  }),
+  tracesExporter: Type.String({
+    default: '',
+    variable: 'OTEL_TRACES_EXPORTER',
+    pattern: '^(otlp|none)$',
+    words: 'one of otlp, none',
+    description: 'none: no traces; otlp: traces without an endpoint too, to http://localhost:4318',
+  }),
+  otelSdkDisabled: Type.String({
+    default: '',
+    variable: 'OTEL_SDK_DISABLED',
+    pattern: '^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$',
+    words: 'one of true, false',
+    description: 'true: nothing is sent by OpenTelemetry',
+  }),
   logLevel: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'least severe log level that is written',

@@ -94,7 +94,7 @@ export const problems = {
     status: 404,
     title: 'Unknown model',
     advice:
-      'GET /models lists the models. A new one in the models folder is taken in by SIGHUP, or by POST /v2/repository/models/{name}/load.',
+      'GET /models lists the models; /v2 serves the inverse of each as <name>-inverse. A new one in the models folder is taken in by SIGHUP, or by POST /v2/repository/models/{name}/load.',
   },
   'model-unavailable': {
     status: 503,

@@ -68,7 +68,7 @@ export async function buildApp(
   app.server.maxConnections = config.maxConnections;
   // First, so that what the others refuse is observed.
   installLifetime(app);
-  await installObservation(app, metrics, config.otlpEndpoint);
+  await installObservation(app, metrics, config);
   installSecurityHeaders(app);
   await installCors(app, config.corsOrigins);
   installClosing(app);

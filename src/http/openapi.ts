@@ -4,6 +4,7 @@ import { readConfig } from '../common/config.js';
 import { createAdmission } from '../engine/admission.js';
 import type { Engine } from '../engine/engine.js';
 import { buildApp } from './app.js';
+import { toYaml } from './libraries/docs.js';
 
 /** An engine without models, which is enough to describe the routes. */
 const described: Engine = {
@@ -27,11 +28,13 @@ const described: Engine = {
   close: async () => undefined,
 };
 
-/** The OpenAPI document as YAML. */
+/** The OpenAPI document as YAML, for a service at the address where it listens by default. */
 export async function openapiYaml(): Promise<string> {
-  const app = await buildApp(readConfig({}, {}), described, pino({ level: 'silent' }));
+  const config = readConfig({}, {});
+  const app = await buildApp(config, described, pino({ level: 'silent' }));
   await app.ready();
-  const text = app.swagger({ yaml: true });
+  const servers = [{ url: `http://${config.host}:${config.port}`, description: 'a service on this machine' }];
+  const text = toYaml({ ...app.swagger(), servers });
   await app.close();
   return text;
 }

@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Manifest } from '../../export/model/manifest.js';
 import { problemCodes } from '../common/problems.js';
 import { type Format, mediaTypes } from '../operations/formats.js';
+import { errorResponse } from '../protocols/oip/schemas.js';
 
 export const Problem = Type.Object(
   {
@@ -16,14 +17,33 @@ export const Problem = Type.Object(
 );
 
 /** Schemas that the document has once and refers to. */
-export const shared = [Problem, Type.Object(Manifest.properties, { $id: 'Manifest' })];
+export const shared = [
+  Problem,
+  Type.Object(Manifest.properties, { $id: 'Manifest', description: 'what is known about a model' }),
+];
 
 const reference = <T extends TSchema>(name: string) => Type.Unsafe<Static<T>>({ $ref: `${name}#` });
 export const ManifestReference = reference<typeof Manifest>('Manifest');
 
+/** Headers of replies to requests that failed, under /v2 too. */
+export const failureHeaders = {
+  'Retry-After': { type: 'integer', description: 'with 429 and 503: seconds after which another attempt makes sense' },
+};
+
+/** The errors of the Open Inference Protocol. */
+export const oipFailure = { ...errorResponse, headers: failureHeaders };
+
 export const problemResponse = {
   description: 'The request failed',
+  headers: failureHeaders,
   content: { 'application/problem+json': { schema: reference<typeof Problem>('Problem') } },
+};
+
+/** Headers that a request for work may have, under /v2 too. Hooks read them. */
+export const workHeaders = {
+  'Irevnet-Timeout-Ms': Type.Optional(
+    Type.Integer({ minimum: 1, description: 'milliseconds that the client waits; then the answer is 504' }),
+  ),
 };
 
 export const ModelQuery = Type.Optional(
@@ -60,16 +80,23 @@ export const Numbers = Type.Object({
   data: Type.Array(Type.Number(), { description: 'flat, row by row' }),
 });
 
-const raw = (types: readonly string[], description: string) =>
-  Object.fromEntries(types.map((type) => [type, { schema: Bytes(description) }]));
+const raw = (types: readonly string[]) =>
+  Object.fromEntries(types.map((type) => [type, { schema: type === mediaTypes.json ? Numbers : Bytes('one file') }]));
 
-/** A body that is a form with files in the field `file`, or one file as it is. */
-export const fileBody = (description: string, types: readonly string[]) => ({
+/**
+ * A body that is a form with files in the field `file`, or one file as it is.
+ * @param most files in the form; undefined: as many as a setting allows
+ */
+export const fileBody = (description: string, types: readonly string[], most?: number) => ({
   description,
   required: true,
   content: {
-    'multipart/form-data': { schema: Type.Object({ file: Type.Array(Bytes('a file'), { minItems: 1 }) }) },
-    ...raw(types, 'one file'),
+    'multipart/form-data': {
+      schema: Type.Object({
+        file: Type.Array(Bytes('a file'), { minItems: 1, ...(most !== undefined && { maxItems: most }) }),
+      }),
+    },
+    ...raw(types),
   },
 });
 
@@ -86,8 +113,9 @@ export const formBody = (description: string, fields: readonly string[]) => ({
 export const formatResponse = (description: string, formats: readonly Format[], json: TSchema) => ({
   description,
   headers: {
-    'irevnet-model': { type: 'string', description: 'name of the model' },
-    'irevnet-shape': { type: 'string', description: 'shape of the array, as numbers between commas' },
+    'Irevnet-Model': { type: 'string', description: 'name of the model' },
+    'Irevnet-Shape': { type: 'string', description: 'shape of the array, as numbers between commas' },
+    'Content-Disposition': { type: 'string', description: 'a name for a file with the reply' },
   },
   content: Object.fromEntries(
     formats.map((format) => [mediaTypes[format], { schema: format === 'json' ? json : Bytes(`as ${format}`) }]),

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -6,18 +5,10 @@ import { defaultResource, detectResources, envDetector, resourceFromAttributes }
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { version } from '../../export/files/package.js';
 import type { Span } from '../common/work.js';
+import { type Exchange, httpAttributes, isFailed, spanName } from './http-attributes.js';
 
 /** A request that is over; times by `performance.now()`. */
-export interface Traced {
-  readonly method: string;
-  /** The pattern of its route; undefined when it matched none. */
-  readonly route: string | undefined;
-  readonly path: string;
-  readonly scheme: string;
-  readonly status: number;
-  /** The code of the problem, if it failed. */
-  readonly code: string | undefined;
-  readonly headers: IncomingHttpHeaders;
+export interface Traced extends Exchange {
   readonly start: number;
   readonly end: number;
   readonly stages: readonly Span[];
@@ -37,14 +28,11 @@ const LAST = 2 * PATIENCE;
 const WARN_EVERY = 60_000;
 
 /**
- * @param endpoint base URL of a collector that takes OTLP over HTTP
+ * @param url where a collector takes traces by OTLP over HTTP
  * @param warn is called with the error of a failed export, at most once a minute
  */
-export function openTracing(endpoint: string, warn: (error: Error | undefined) => void): Tracing {
-  const exporter = new OTLPTraceExporter({
-    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-    timeoutMillis: PATIENCE,
-  });
+export function openTracing(url: string, warn: (error: Error | undefined) => void): Tracing {
+  const exporter = new OTLPTraceExporter({ url, timeoutMillis: PATIENCE });
   const processor = new BatchSpanProcessor(telling(exporter, seldom(warn)), { exportTimeoutMillis: PATIENCE });
   const resource = defaultResource()
     .merge(resourceFromAttributes({ 'service.name': 'irevnet', 'service.version': version }))
@@ -53,27 +41,17 @@ export function openTracing(endpoint: string, warn: (error: Error | undefined) =
   const tracer = provider.getTracer('irevnet', version);
   const propagator = new W3CTraceContextPropagator();
   return {
-    record({ method, route, path, scheme, status, code, headers, start, end, stages }) {
+    record({ start, end, stages, ...exchange }) {
       // The two clocks drift apart, so each trace compares them anew; once, so that its spans agree.
       const epoch = Date.now() - performance.now();
-      const parent = propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
-      const failed = status >= 500;
-      const attributes = {
-        'http.request.method': method,
-        'http.route': route,
-        'http.response.status_code': status,
-        'url.scheme': scheme,
-        'url.path': path,
-        'error.type': failed ? (code ?? String(status)) : undefined,
-      };
-      const name = route === undefined ? method : `${method} ${route}`;
-      const options = { kind: SpanKind.SERVER, startTime: epoch + start, attributes };
-      const span = tracer.startSpan(name, options, parent);
+      const parent = propagator.extract(ROOT_CONTEXT, exchange.headers, defaultTextMapGetter);
+      const options = { kind: SpanKind.SERVER, startTime: epoch + start, attributes: httpAttributes(exchange) };
+      const span = tracer.startSpan(spanName(exchange), options, parent);
       const inside = trace.setSpan(ROOT_CONTEXT, span);
       for (const { stage, start, end } of stages) {
         tracer.startSpan(stage, { startTime: epoch + start }, inside).end(epoch + end);
       }
-      if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
+      if (isFailed(exchange)) span.setStatus({ code: SpanStatusCode.ERROR });
       span.end(epoch + end);
       return span.spanContext().traceId;
     },

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { packagePath } from '../../export/files/package.js';
+import { exitCodes } from '../../src/common/exit-codes.js';
 import { createMetrics } from '../../src/observe/metrics.js';
 import { form, randomModels, raw, service } from '../helpers/app.js';
 import { type Family, parseExposition } from '../helpers/exposition.js';
@@ -139,16 +141,55 @@ t.test('the dashboard uses series and labels that the service exposes', async (t
 const labelsOf = (families: ReadonlyMap<string, Family>, metric: string): string[] =>
   (families.get(metric)?.samples ?? []).flatMap(({ labels }) => Object.keys(labels));
 
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const prometheusFile = (name: string): string => packagePath('docker', 'prometheus', name);
+const { groups } = parse(await readFile(prometheusFile('alerts.yaml'), 'utf8')) as { groups: { rules: Rule[] }[] };
+const rules = groups.flatMap((group) => group.rules);
+
 t.test('alerts use series and labels that the service exposes, and say what to do', async (t) => {
-  const { groups } = parse(await readFile(packagePath('docker', 'prometheus', 'alerts.yaml'), 'utf8')) as {
-    groups: { rules: { alert: string; expr: string; annotations: Record<string, string> }[] }[];
-  };
-  const rules = groups.flatMap((group) => group.rules);
   t.ok(rules.length >= 8);
   for (const { alert, expr, annotations } of rules) {
     t.same(mistakes(expr, families), [], alert);
     t.match(annotations, { summary: /\S/, description: /\S.{80}/ }, alert);
   }
+});
+
+t.test('the alert of a service that is down names the exit codes with which it ends', async (t) => {
+  const { description } = rules.find(({ alert }) => alert === 'IrevnetDown')!.annotations;
+  const named = [...description!.matchAll(/\b(\d+) ([a-z]+(?:-[a-z]+)*)/g)].map(([, code, reason]) => [
+    reason,
+    Number(code),
+  ]);
+  const ofService = Object.entries(exitCodes).filter(([reason]) => !['done', 'images-skipped'].includes(reason));
+  t.same(Object.fromEntries(named), Object.fromEntries(ofService));
+});
+
+interface UnitTest {
+  readonly input_series: readonly { readonly series: string }[];
+  readonly promql_expr_test: readonly { readonly exp_samples: readonly { readonly labels: string }[] }[];
+}
+
+t.test('every alert has a unit test in which it fires, on series that the service exposes', async (t) => {
+  const { tests } = parse(await readFile(prometheusFile('alerts.test.yaml'), 'utf8')) as { tests: UnitTest[] };
+  const expected = tests.flatMap(({ promql_expr_test }) => promql_expr_test.flatMap(({ exp_samples }) => exp_samples));
+  const fired = expected.map(({ labels }) => /alertname="(\w+)"/.exec(labels)?.[1]);
+  t.same([...new Set(fired)].sort(), rules.map(({ alert }) => alert).sort());
+  for (const { series } of tests.flatMap(({ input_series }) => input_series)) {
+    // Routes and statuses that a few requests do not produce.
+    t.same(mistakes(series.replace(/, (route|le)="[^"]*"/g, ''), families), [], series);
+  }
+});
+
+const skip = spawnSync('promtool', ['--version']).error && "promtool is missing; CI has it, from Debian's prometheus";
+
+t.test('promtool runs the unit tests of the alerts, where it is installed', { skip }, async (t) => {
+  const run = spawnSync('promtool', ['test', 'rules', prometheusFile('alerts.test.yaml')], { encoding: 'utf8' });
+  t.equal(run.status, 0, run.stdout + run.stderr);
 });
 
 t.test('Prometheus scrapes the service', async (t) => {

@@ -1,51 +1,50 @@
 import { readFile } from 'node:fs/promises';
+import openapiTS, { astToString } from 'openapi-typescript';
+import ts from 'typescript';
 import { parse } from 'yaml';
 import { packagePath } from '../../export/files/package.js';
 
-/** A JSON schema, as far as openapi.yaml uses the language. */
-export interface Schema {
-  readonly $ref?: string;
-  readonly type?: string;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly Schema[];
-  readonly items?: Schema;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-}
-
-type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+type Content = Readonly<Record<string, { readonly schema: { readonly type?: string } }>>;
 
 export interface Operation {
-  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly schema: Schema }[];
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly requestBody?: { readonly content: Content };
-  readonly responses: {
-    readonly 200: { readonly content: Content; readonly headers?: Readonly<Record<string, unknown>> };
-  };
+  readonly responses: Readonly<
+    Record<
+      string,
+      {
+        readonly description: string;
+        readonly content: Content;
+        readonly headers?: Readonly<Record<string, unknown>>;
+      }
+    >
+  >;
 }
 
 export interface OpenApi {
+  readonly servers: readonly { readonly url: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-export const readOpenApi = async (): Promise<OpenApi> =>
-  parse(await readFile(packagePath('openapi.yaml'), 'utf8')) as OpenApi;
+const openapiText = (): Promise<string> => readFile(packagePath('openapi.yaml'), 'utf8');
 
-/** A schema as a TypeScript type; `#/components/schemas/X` becomes X. */
-export function typeOf({ $ref, enum: values, anyOf, type, items, properties, required = [] }: Schema): string {
-  if ($ref) return $ref.split('/').at(-1)!;
-  if (values) return values.map((value) => JSON.stringify(value)).join(' | ');
-  if (anyOf) return anyOf.map(typeOf).join(' | ');
-  if (type === 'array') return `readonly (${typeOf(items!)})[]`;
-  if (type === 'object' && properties) return objectOf(properties, required);
-  if (type === 'object') return 'Record<string, unknown>';
-  return type === 'integer' ? 'number' : (type ?? 'unknown');
-}
+export const readOpenApi = async (): Promise<OpenApi> => parse(await openapiText()) as OpenApi;
 
-/** An object type with these properties, of which the required ones are always there. */
-export function objectOf(properties: Readonly<Record<string, Schema>>, required: readonly string[]): string {
-  const fields = Object.entries(properties).map(
-    ([name, schema]) => `${JSON.stringify(name)}${required.includes(name) ? '' : '?'}: ${typeOf(schema)}`,
+/** The operation that a request belongs to, and its path with parameters. */
+export function operationOf({ paths }: OpenApi, method: string, url: string): { path: string; operation: Operation } {
+  const { pathname } = new URL(url);
+  const path = Object.keys(paths).find((template) =>
+    new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
   );
-  return `{ ${fields.join('; ')} }`;
+  const operation = paths[path!]?.[method.toLowerCase()];
+  if (!operation) throw new Error(`openapi.yaml has no ${method} ${pathname}`);
+  return { path: path!, operation };
+}
+
+/** The types that openapi-typescript generates from openapi.yaml. A file is a Blob. https://openapi-ts.dev/node */
+export async function generatedTypes(): Promise<string> {
+  const blob = ts.factory.createTypeReferenceNode(ts.factory.createIdentifier('Blob'));
+  const transform = ({ format }: { readonly format?: string }) => (format === 'binary' ? blob : undefined);
+  return astToString(await openapiTS(await openapiText(), { transform }));
 }

@@ -40,6 +40,10 @@ const type = new protobuf.Root().loadSync(proto, { keepCase: true }).lookupType(
 export const parseConfig = (text: string): ModelConfig =>
   type.toObject(textformat.fromText(type, text), { enums: String, longs: Number }) as ModelConfig;
 
+/** What is left of a configuration in JSON when it goes through Triton's messages: all of it, if every field is theirs. */
+export const throughMessages = (config: object): object =>
+  type.toObject(type.fromObject(config), { enums: String, longs: Number });
+
 /** The configuration of a model in a repository. */
 export const readTritonConfig = async (repository: string, model: string): Promise<ModelConfig> =>
   parseConfig(await readFile(join(repository, model, 'config.pbtxt'), 'utf8'));

@@ -8,7 +8,8 @@ interface Range {
 
 /**
  * Chooses a reply's format: the query's, else what Accept prefers. Undefined when the client has no preference among
- * them. RFC 9110, section 12.5.1.
+ * them, as where it likes nothing better than a web page: browsers, and Java's HttpURLConnection, say so by themselves,
+ * and name pictures that they can show. RFC 9110, section 12.5.1.
  * @throws Problem not-acceptable
  */
 export function negotiate<F extends Format>(
@@ -24,13 +25,17 @@ export function negotiate<F extends Format>(
     const types = formats.map((format) => mediaTypes[format]).join(', ');
     throw new Problem('not-acceptable', `nothing matches Accept: ${accept.slice(0, 100)}; this route gives ${types}`);
   }
+  const page = qualityOf('text/html', ranges);
+  if (page >= best && ['text/html', '*/*'].every((type) => ranges.some((r) => r.type === type && r.q > 0)))
+    return undefined;
   return qualities.every((q) => q === best) ? undefined : formats[qualities.indexOf(best)];
 }
 
 function parseRange(text: string): Range {
   const [type, ...parameters] = text.split(';').map((s) => s.trim().toLowerCase());
   const q = Number(parameters.find((p) => p.startsWith('q='))?.slice(2) ?? 1);
-  return { type: type!, q: q >= 0 && q <= 1 ? q : 0 };
+  // Old versions of Java write * for any type.
+  return { type: type === '*' ? '*/*' : type!, q: q >= 0 && q <= 1 ? q : 0 };
 }
 
 /** The quality that the most specific matching range gives to a type; 0 when none matches. */

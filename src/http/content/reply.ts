@@ -5,17 +5,33 @@ import { jsonBytes } from '../../../export/formats/json.js';
 import type { Tensor } from '../../../export/graph/tensor.js';
 import { type Format, isBytes, mediaTypes, type Written } from '../../operations/formats.js';
 
-/** Sends a result in its format, with the name of the model and the shape of the result as headers. */
+/** A result: what a file with it is called, its format, the model that computed it, and its tensor. */
+interface Result {
+  readonly name: string;
+  readonly format: Format;
+  readonly model: string;
+  readonly tensor: Tensor;
+}
+
+/** Formats that a browser shows. Others are saved as files: a page that shows them as text, as /docs would, damages them. */
+const shown: readonly Format[] = ['png', 'gif', 'json'];
+
+/** Sends a result in its format, with the model, the shape and a file name as headers. */
 export async function sendAs(
   reply: FastifyReply,
-  format: Format,
-  model: string,
-  { dims }: Tensor,
+  { name, format, model, tensor }: Result,
   write: () => Written | Promise<Written>,
 ): Promise<FastifyReply> {
   const chunks = await reply.request.work.timeline.time('encode', async () => chunksOf(await write()));
-  reply.headers({ 'irevnet-model': model, 'irevnet-shape': dims.join(','), vary: 'accept' }).type(mediaTypes[format]);
-  return sendChunks(reply, chunks);
+  const disposition = shown.includes(format) ? 'inline' : 'attachment';
+  reply.headers({
+    'irevnet-model': model,
+    'irevnet-shape': tensor.dims.join(','),
+    // RFC 6266
+    'content-disposition': `${disposition}; filename="${name}.${format}"`,
+    vary: 'accept',
+  });
+  return sendChunks(reply.type(mediaTypes[format]), chunks);
 }
 
 const chunksOf = (written: Written): Chunks => (isBytes(written) ? written : [jsonBytes(written)]);

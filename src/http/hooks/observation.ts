@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { SettingsError, variableOf } from '../../common/config.js';
+import type { Config } from '../../common/config.js';
 import { durations } from '../../common/work.js';
 import type { Metrics } from '../../observe/metrics.js';
 import type { Tracing } from '../../observe/traces.js';
+import { tracesUrl } from '../../observe/traces-url.js';
+import { isHealth } from './keys.js';
 import type { Ended } from './lifetime.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
     metrics: Metrics;
+  }
+  interface FastifyRequest {
+    /** Kept for the trace: a connection that is closed does not tell it any more. */
+    clientAddress: string | undefined;
   }
 }
 
@@ -21,17 +27,20 @@ export function requestIdOf({ headers }: { readonly headers: IncomingHttpHeaders
 
 /**
  * Counts, traces and logs every request, and tells its client the id and the times of its stages.
- * @param otlpEndpoint base URL of a collector of traces; none are recorded where it is empty
- * @throws SettingsError when the endpoint is no URL
+ * @throws SettingsError when an endpoint of traces is no URL
  */
-export async function installObservation(app: FastifyInstance, metrics: Metrics, otlpEndpoint: string): Promise<void> {
-  const tracing = await tracingTo(otlpEndpoint, app);
+export async function installObservation(app: FastifyInstance, metrics: Metrics, config: Config): Promise<void> {
+  const tracing = await tracingTo(tracesUrl(config), app);
   app.decorate('metrics', metrics);
+  app.decorateRequest('clientAddress');
   app.follow({
-    begun: () => metrics.begun(),
+    begun(request) {
+      metrics.begun();
+      request.clientAddress = request.ip;
+    },
     over(request, ended) {
       count(metrics, request, ended);
-      log(request, ended, tracing && trace(tracing, request, ended));
+      log(request, ended, tracing && !isPolled(request) ? trace(tracing, request, ended) : undefined);
     },
   });
   app.addHook('onSend', async (request, reply) => {
@@ -47,19 +56,18 @@ export async function installObservation(app: FastifyInstance, metrics: Metrics,
   });
 }
 
-/** OpenTelemetry is loaded only where there is an endpoint. */
-async function tracingTo(endpoint: string, app: FastifyInstance): Promise<Tracing | undefined> {
-  if (endpoint === '') return undefined;
-  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
-    throw new SettingsError(
-      `${variableOf('otlpEndpoint')} is ${JSON.stringify(endpoint)}: expected a URL such as http://localhost:4318`,
-    );
-  }
+/** OpenTelemetry is loaded only where traces are sent. */
+async function tracingTo(url: string | undefined, app: FastifyInstance): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined;
   const { openTracing } = await import('../../observe/traces.js');
-  const tracing = openTracing(endpoint, (err) => app.log.warn({ err, endpoint }, 'traces are lost'));
+  const tracing = openTracing(url, (err) => app.log.warn({ err, endpoint: url }, 'traces are lost'));
   app.addHook('onClose', () => tracing.close());
   return tracing;
 }
+
+/** Whether a request comes every few seconds, whoever uses the service: a health check or a scrape. It has no trace. */
+const isPolled = (request: FastifyRequest): boolean =>
+  isHealth(request) || /^\/metrics$|^\/v2\/models\/.*\/ready$/.test(request.routeOptions.url ?? '');
 
 const pathOf = ({ url }: FastifyRequest): string => url.split('?')[0]!;
 
@@ -70,12 +78,37 @@ function count(metrics: Metrics, request: FastifyRequest, { status, start, end }
 }
 
 /** @returns the id of the trace */
-function trace(tracing: Tracing, request: FastifyRequest, { status, start, end }: Ended): string {
-  const { method, routeOptions, protocol: scheme, headers, failure, work } = request;
-  const stages = work?.timeline.spans ?? [];
-  const [route, code, path] = [routeOptions.url, failure?.code, pathOf(request)];
-  return tracing.record({ method, route, path, scheme, status, code, headers, start, end, stages });
+function trace(tracing: Tracing, request: FastifyRequest, ended: Ended): string {
+  const { method, routeOptions, protocol, hostname, port, clientAddress, headers, failure, work } = request;
+  return tracing.record({
+    ...ended,
+    method,
+    route: routeOptions.url,
+    path: pathOf(request),
+    query: queryOf(request),
+    scheme: protocol,
+    host: hostname,
+    port,
+    client: clientAddress,
+    httpVersion: request.raw.httpVersion,
+    headers,
+    code: failure?.code,
+    stages: work?.timeline.spans ?? [],
+  });
 }
+
+/** The query without what the route does not ask for: a client may put a secret there by mistake. */
+function queryOf({ url, routeOptions }: FastifyRequest): string | undefined {
+  const start = url.indexOf('?');
+  if (start < 0) return undefined;
+  const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> };
+  const pairs = url.slice(start + 1).split('&');
+  return pairs.map((pair) => (Object.hasOwn(properties, pair.split('=')[0]!) ? pair : redacted(pair))).join('&');
+}
+
+/** OpenTelemetry's word for a value that is left out. */
+const REDACTED = 'REDACTED';
+const redacted = (pair: string): string => (pair.includes('=') ? `${pair.split('=')[0]}=${REDACTED}` : REDACTED);
 
 /** One line a request. Nothing of its body or of its query is written. */
 function log(request: FastifyRequest, { status, start, end }: Ended, traceId: string | undefined): void {

@@ -7,7 +7,15 @@ import { TIMEOUT_HEADER } from '../hooks/request-work.js';
 /** Request headers that a page may send. */
 const sent = ['authorization', 'content-type', 'x-request-id', JSON_LENGTH, TIMEOUT_HEADER];
 /** Response headers that a page may read. */
-const read = ['irevnet-model', 'irevnet-shape', 'x-request-id', 'server-timing', 'retry-after', JSON_LENGTH];
+const read = [
+  'irevnet-model',
+  'irevnet-shape',
+  'content-disposition',
+  'x-request-id',
+  'server-timing',
+  'retry-after',
+  JSON_LENGTH,
+];
 
 /** Seconds for which a browser caches the answer to a preflight. */
 const MAX_AGE = 600;

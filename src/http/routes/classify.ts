@@ -21,10 +21,11 @@ const Classified = Type.Object(
     model: Type.String(),
     predictions: Type.Array(Type.Object({ top: Type.Array(Score), image: Done })),
   },
-  { description: 'one prediction an image, in order' },
+  { description: 'labels with probabilities: one prediction an image, in order' },
 );
 
 const schema = {
+  operationId: 'classify',
   summary: 'Classify images',
   tags: ['images'],
   querystring: Query,

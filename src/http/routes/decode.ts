@@ -22,6 +22,7 @@ const schema = {
   upload: fileBody(
     'features, float32 [N, C, H, W], as .npy, safetensors or JSON {"shape": […], "data": […]}',
     featureTypes,
+    1,
   ),
   response: {
     200: formatResponse('the image; npy holds the network input as floats', formats, Recovered),
@@ -32,12 +33,17 @@ const schema = {
 /** POST /decode, and the same as POST /invert */
 export function decodeRoute(app: App, engine: Engine): void {
   const hooks = receive({ fields: { file: 1 }, raw: featureTypes });
-  for (const url of ['/decode', '/invert']) {
-    app.post(url, { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
-      const wanted = negotiate(formats, query.format, headers.accept);
-      const recovered = await decode(engine, uploads.file![0]!, { work, ...query });
-      const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
-      return sendAs(reply, format, recovered.model, recovered.image, () => decodeFormats[format](recovered));
-    });
+  for (const operationId of ['decode', 'invert']) {
+    app.post(
+      `/${operationId}`,
+      { schema: { operationId, ...schema }, ...hooks },
+      async ({ uploads, headers, query, work }, reply) => {
+        const wanted = negotiate(formats, query.format, headers.accept);
+        const recovered = await decode(engine, uploads.file![0]!, { work, ...query });
+        const format = wanted ?? (recovered.pixels.dims[0] === 1 ? 'png' : 'npy');
+        const { model, image: tensor } = recovered;
+        return sendAs(reply, { name: 'image', format, model, tensor }, () => decodeFormats[format](recovered));
+      },
+    );
   }
 }

@@ -31,6 +31,7 @@ const Features = Type.Object({
 });
 
 const schema = {
+  operationId: 'encode',
   summary: 'Compute the features of images',
   tags: ['images'],
   querystring: Query,
@@ -47,6 +48,7 @@ export function encodeRoute(app: App, engine: Engine): void {
   app.post('/encode', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'npy';
     const encoded = await encode(engine, uploads.file!, { work, invert: 'auto', ...query });
-    return sendAs(reply, format, encoded.model, encoded.features, () => encodeFormats[format](encoded));
+    const { model, features: tensor } = encoded;
+    return sendAs(reply, { name: 'features', format, model, tensor }, () => encodeFormats[format](encoded));
   });
 }

@@ -8,7 +8,7 @@ import { metricsRoute } from './metrics.js';
 import { modelsRoute } from './models.js';
 import { oipRoutes } from './oip.js';
 import { repositoryRoutes } from './oip-repository.js';
-import { healthzRoute, readyzRoute, versionRoute } from './service.js';
+import { healthzRoute, readyzRoute, rootRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
 export const routes: readonly ((app: App, engine: Engine) => void)[] = [
@@ -23,4 +23,5 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   healthzRoute,
   readyzRoute,
   versionRoute,
+  rootRoute,
 ];

@@ -31,6 +31,7 @@ const Query = Type.Object(
 );
 
 const schema = {
+  operationId: 'interpolate',
   summary: 'Images on the line between the features of two images',
   tags: ['images'],
   querystring: Query,
@@ -48,6 +49,7 @@ export function interpolateRoute(app: App, engine: Engine): void {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
     const options = { work, names: ['the field a', 'the field b'], invert: 'auto', ...query } as const;
     const frames = await interpolate(engine, uploads.a![0]!, uploads.b![0]!, options);
-    return sendAs(reply, format, frames.model, frames.image, () => interpolateFormats[format](frames));
+    const { model, image: tensor } = frames;
+    return sendAs(reply, { name: 'frames', format, model, tensor }, () => interpolateFormats[format](frames));
   });
 }

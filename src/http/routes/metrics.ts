@@ -5,6 +5,7 @@ import { problemResponse } from '../schemas.js';
 import { checkReady } from './service.js';
 
 const schema = {
+  operationId: 'getMetrics',
   summary: 'Metrics for Prometheus',
   tags: ['service'],
   response: {

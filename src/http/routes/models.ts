@@ -6,21 +6,26 @@ import { ManifestReference, problemResponse } from '../schemas.js';
 const summary = 'What is known about a model';
 
 const list = {
+  operationId: 'listModels',
   summary: 'What can be served',
   tags: ['models'],
   response: {
-    200: Type.Object({
-      default: Type.String({ description: 'the model used where none is named' }),
-      models: Type.Array(ManifestReference),
-      unavailable: Type.Array(Type.Object({ name: Type.String(), reason: Type.String() }), {
-        description: 'models of the models folder that cannot be served',
-      }),
-    }),
+    200: Type.Object(
+      {
+        default: Type.String({ description: 'the model used where none is named' }),
+        models: Type.Array(ManifestReference),
+        unavailable: Type.Array(Type.Object({ name: Type.String(), reason: Type.String() }), {
+          description: 'models of the models folder that cannot be served',
+        }),
+      },
+      { description: 'every model' },
+    ),
     default: problemResponse,
   },
 };
 
 const one = {
+  operationId: 'getModel',
   summary,
   tags: ['models'],
   params: Type.Object({ name: Type.String() }),

@@ -3,9 +3,10 @@ import { Type } from 'typebox';
 import { Problem } from '../../common/problems.js';
 import type { Engine } from '../../engine/engine.js';
 import { checkControlRequest, indexOf, readIndexRequest } from '../../protocols/oip/repository.js';
-import { controlBody, errorResponse, indexBody, ModelReady, RepositoryIndex } from '../../protocols/oip/schemas.js';
+import { controlBody, indexBody, ModelReady, RepositoryIndex } from '../../protocols/oip/schemas.js';
 import type { App } from '../app-type.js';
 import { declaredType, FORM } from '../content/uploads.js';
+import { oipFailure } from '../schemas.js';
 import { checkReady } from './service.js';
 
 /** Bytes of a body: it is a few words of JSON. */
@@ -15,10 +16,11 @@ const BODY_LIMIT = 2 ** 16;
 export function repositoryRoutes(app: App, engine: Engine): void {
   const { models, repository } = engine;
   const index = {
+    operationId: 'repositoryIndex',
     summary: 'Every model of the models folder, and whether it is served',
     tags: ['oip'],
     command: indexBody,
-    response: { 200: RepositoryIndex, default: errorResponse },
+    response: { 200: RepositoryIndex, default: oipFailure },
   };
   app.post('/v2/repository/index', { schema: index, bodyLimit: BODY_LIMIT }, async (request) => {
     const onlyReady = readIndexRequest(bodyOf(request));
@@ -28,11 +30,12 @@ export function repositoryRoutes(app: App, engine: Engine): void {
 
   for (const control of ['load', 'unload'] as const) {
     const schema = {
+      operationId: control === 'load' ? 'repositoryModelLoad' : 'repositoryModelUnload',
       summary: control === 'load' ? 'Load a model, or its folder again' : 'End serving a model',
       tags: ['oip'],
       params: Type.Object({ model: Type.String() }),
       command: controlBody,
-      response: { 200: ModelReady, default: errorResponse },
+      response: { 200: ModelReady, default: oipFailure },
     };
     const url = `/v2/repository/models/:model/${control}`;
     app.post(url, { schema, bodyLimit: BODY_LIMIT }, async (request) => {

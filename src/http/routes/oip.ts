@@ -4,14 +4,15 @@ import { version } from '../../../export/files/package.js';
 import { Problem } from '../../common/problems.js';
 import { absent, type Engine, modelOf } from '../../engine/engine.js';
 import { malformed } from '../../protocols/oip/expect.js';
-import { metadataOf, type Served, servedModels, servedOf } from '../../protocols/oip/models.js';
+import { configOf, metadataOf, type Served, servedModels, servedOf } from '../../protocols/oip/models.js';
 import { JSON_LENGTH, readInferRequest } from '../../protocols/oip/request.js';
 import { type Answer, writeInferResponse } from '../../protocols/oip/response.js';
 import {
-  errorResponse,
   inferBody,
+  inferHeaders,
   inferResponse,
   Live,
+  ModelConfig,
   ModelMetadata,
   ModelReady,
   Ready,
@@ -20,18 +21,24 @@ import {
 import type { App } from '../app-type.js';
 import { sendChunks } from '../content/reply.js';
 import { declaredType, FORM } from '../content/uploads.js';
+import { oipFailure } from '../schemas.js';
 import { checkReady } from './service.js';
 
-const schemaOf = <R extends TSchema>(summary: string, response: R) => ({
+const schemaOf = <R extends TSchema>(operationId: string, summary: string, response: R) => ({
+  operationId,
   summary,
   tags: ['oip'],
-  response: { 200: response, default: errorResponse },
+  response: { 200: response, default: oipFailure },
 });
 
-/** The path of a model, without and with its version. */
+/** The path of a model, without and with its version, and what its operations are called in front. */
 const modelPaths = [
-  { url: '/v2/models/:model', params: Type.Object({ model: Type.String() }) },
-  { url: '/v2/models/:model/versions/:version', params: Type.Object({ model: Type.String(), version: Type.String() }) },
+  { id: 'model', url: '/v2/models/:model', params: Type.Object({ model: Type.String() }) },
+  {
+    id: 'modelVersion',
+    url: '/v2/models/:model/versions/:version',
+    params: Type.Object({ model: Type.String(), version: Type.String() }),
+  },
 ];
 
 /** All routes of the Open Inference Protocol, version 2. */
@@ -47,14 +54,15 @@ export function oipRoutes(app: App, engine: Engine): void {
 function serverRoutes(app: App, engine: Engine): void {
   // The protocol's text has the first path, its OpenAPI document the second.
   for (const url of ['/v2', '/v2/']) {
-    app.get(url, { schema: schemaOf('The server', ServerMetadata) }, async () => ({
+    const schema = { ...schemaOf('serverMetadata', 'The server', ServerMetadata), hide: url === '/v2/' };
+    app.get(url, { schema }, async () => ({
       name: 'irevnet',
       version,
-      extensions: ['binary_tensor_data', 'model_repository'],
+      extensions: ['binary_tensor_data', 'model_configuration', 'model_repository'],
     }));
   }
-  app.get('/v2/health/live', { schema: schemaOf('Liveness', Live) }, async () => ({ live: true }));
-  app.get('/v2/health/ready', { schema: schemaOf('Readiness', Ready) }, async () => {
+  app.get('/v2/health/live', { schema: schemaOf('serverLive', 'Liveness', Live) }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { schema: schemaOf('serverReady', 'Readiness', Ready) }, async () => {
     checkReady(engine);
     return { ready: true };
   });
@@ -62,13 +70,18 @@ function serverRoutes(app: App, engine: Engine): void {
 
 type Find = (params: { readonly model: string; readonly version?: string }) => Served;
 
-/** GET a model, GET …/ready and POST …/infer */
+/** GET a model, GET …/config, GET …/ready and POST …/infer */
 function modelRoutes(app: App, engine: Engine, find: Find): void {
-  for (const { url, params } of modelPaths) {
-    const metadata = { ...schemaOf('What a model takes and gives', ModelMetadata), params };
+  for (const { id, url, params } of modelPaths) {
+    const metadata = { ...schemaOf(`${id}Metadata`, 'What a model takes and gives', ModelMetadata), params };
     app.get(url, { schema: metadata }, async (request) => metadataOf(find(request.params)));
 
-    const ready = { ...schemaOf('Readiness of a model', ModelReady), params };
+    const config = { ...schemaOf(`${id}Config`, "A model's configuration, as Triton has it", ModelConfig), params };
+    app.get(`${url}/config`, { schema: config }, async (request) =>
+      configOf(find(request.params), engine.limits.maxImages),
+    );
+
+    const ready = { ...schemaOf(`${id}Ready`, 'Readiness of a model', ModelReady), params };
     app.get(`${url}/ready`, { schema: ready }, async (request) => {
       const { name } = find(request.params);
       checkReady(engine);
@@ -76,11 +89,13 @@ function modelRoutes(app: App, engine: Engine, find: Find): void {
     });
 
     const infer = {
+      operationId: `${id}Infer`,
       summary: 'Run a model',
       tags: ['oip'],
       params,
       upload: inferBody,
-      response: { 200: inferResponse, default: errorResponse },
+      sent: inferHeaders,
+      response: { 200: inferResponse, default: oipFailure },
     };
     app.post(`${url}/infer`, { schema: infer }, async (request, reply) =>
       send(reply, await run(engine, request, find(request.params))),

@@ -5,10 +5,16 @@ import type { Engine } from '../../engine/engine.js';
 import type { App } from '../app-type.js';
 import { problemResponse } from '../schemas.js';
 
-const answer = <P extends Record<string, TSchema>>(summary: string, properties: P) => ({
+const answer = <P extends Record<string, TSchema>>(
+  operationId: string,
+  summary: string,
+  description: string,
+  properties: P,
+) => ({
+  operationId,
   summary,
   tags: ['service'],
-  response: { 200: Type.Object(properties), default: problemResponse },
+  response: { 200: Type.Object(properties, { description }), default: problemResponse },
 });
 
 /** @throws Problem not-ready, draining */
@@ -21,7 +27,7 @@ export function checkReady({ status }: Engine): void {
 
 /** GET /healthz: the process answers, also while a model runs. */
 export function healthzRoute(app: App): void {
-  const schema = answer('Liveness', { status: Type.String() });
+  const schema = answer('getLiveness', 'Liveness', 'the process answers', { status: Type.String() });
   app.get('/healthz', { schema }, async () => ({ status: 'ok' }));
 }
 
@@ -34,7 +40,11 @@ export function readyzRoute(app: App, engine: Engine): void {
   const unavailable = Type.Array(Type.String(), {
     description: 'names of models that cannot be served; GET /models says why',
   });
-  const schema = answer('Readiness', { status: Type.String(), provider, unavailable });
+  const schema = answer('getReadiness', 'Readiness', 'the models can be used', {
+    status: Type.String(),
+    provider,
+    unavailable,
+  });
   app.get('/readyz', { schema }, async () => {
     checkReady(engine);
     const { unavailable } = engine.repository;
@@ -44,6 +54,15 @@ export function readyzRoute(app: App, engine: Engine): void {
 
 /** GET /version */
 export function versionRoute(app: App): void {
-  const schema = answer('Version', { name: Type.String(), version: Type.String(), node: Type.String() });
+  const schema = answer('getVersion', 'Version', 'versions of the service and of Node.js', {
+    name: Type.String(),
+    version: Type.String(),
+    node: Type.String(),
+  });
   app.get('/version', { schema }, async () => ({ name: 'irevnet', version, node: process.version }));
+}
+
+/** GET /: to the reference, where a browser finds out what is here. The address is relative, for a proxy that adds a path. */
+export function rootRoute(app: App): void {
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('docs/'));
 }

@@ -23,9 +23,9 @@ export function expect<K extends keyof Kinds>(value: unknown, kind: K, where: st
   throw malformed(`${where} is ${described(value)}; expected ${kinds[kind].words}`);
 }
 
-/** As `expect`, but the value may be absent. @throws Problem inference-malformed */
+/** As `expect`, but the value may be absent, or null as many clients write it. @throws Problem inference-malformed */
 export const expectOptional = <K extends keyof Kinds>(value: unknown, kind: K, where: string): Kinds[K] | undefined =>
-  value === undefined ? undefined : expect(value, kind, where);
+  value === undefined || value === null ? undefined : expect(value, kind, where);
 
 export const malformed = (message: string, options?: ErrorOptions): Problem =>
   new Problem('inference-malformed', message, options);

@@ -73,7 +73,7 @@ function readerOf(
   const { binary_data_size } = parametersOf(parameters, `the input ${name}`);
   const size = expectOptional(binary_data_size, 'size', `binary_data_size of the input ${name}`);
   const shape = `the shape [${dims.join(', ')}]`;
-  if (size !== undefined && data !== undefined) throw malformed(`the input ${name} has data and binary_data_size`);
+  if (size !== undefined && (data ?? null) !== null) throw malformed(`the input ${name} has data and binary_data_size`);
   if (size !== undefined && size !== bytesOfShape(type, dims)) {
     throw malformed(`binary_data_size of the input ${name} is ${size}; ${shape} takes ${bytesOfShape(type, dims)}`);
   }

@@ -7,6 +7,8 @@ import { quoted } from './expect.js';
 /** The only version of each model. */
 export const VERSION = '1';
 
+const PLATFORM = 'onnxruntime_onnx';
+
 /** A model of the protocol: one graph of one model folder. */
 export interface Served extends Signature {
   readonly name: string;
@@ -43,7 +45,7 @@ export function servedOf(models: ReadonlyMap<string, Served>, name: string, vers
 export const metadataOf = ({ name, input, outputs }: Served) => ({
   name,
   versions: [VERSION],
-  platform: 'onnxruntime_onnx',
+  platform: PLATFORM,
   inputs: [describe(input)],
   outputs: outputs.map(describe),
 });
@@ -52,4 +54,26 @@ const describe = ({ name, type, row }: TensorInfo) => ({
   name,
   datatype: elements[type].datatype,
   shape: [-1, ...row],
+});
+
+/**
+ * Triton's configuration of a model, as far as it holds here: the fields by which clients prepare their requests.
+ * https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/protocol/extension_model_configuration.html
+ * @param maxImages images in a request
+ */
+export const configOf = ({ name, input, outputs }: Served, maxImages: number) => ({
+  name,
+  platform: PLATFORM,
+  backend: 'onnxruntime',
+  version_policy: { latest: { num_versions: 1 } },
+  max_batch_size: maxImages,
+  input: [{ ...configure(input), format: input.name === 'pixels' ? 'FORMAT_NHWC' : 'FORMAT_NCHW' }],
+  output: outputs.map(configure),
+});
+
+/** Without the axis of the images, unlike the metadata. */
+const configure = ({ name, type, row }: TensorInfo) => ({
+  name,
+  data_type: `TYPE_${elements[type].datatype}`,
+  dims: [...row],
 });

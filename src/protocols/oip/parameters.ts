@@ -17,7 +17,7 @@ const refused: Readonly<Record<string, string>> = {
 export function parametersOf(value: unknown, owner: string): Readonly<Record<string, unknown>> {
   const parameters = expectOptional(value, 'object', `parameters of ${owner}`) ?? {};
   for (const [name, why] of Object.entries(refused)) {
-    if (Object.hasOwn(parameters, name)) throw malformed(`${owner} has the parameter ${name}: ${why}`);
+    if ((parameters[name] ?? null) !== null) throw malformed(`${owner} has the parameter ${name}: ${why}`);
   }
   return parameters;
 }

@@ -9,23 +9,46 @@ const TensorMetadata = Type.Object({
   shape: Type.Array(Type.Integer(), { description: '-1: the number of images' }),
 });
 
-export const ServerMetadata = Type.Object({
-  name: Type.String(),
-  version: Type.String(),
-  extensions: Type.Array(Type.String()),
-});
+export const ServerMetadata = Type.Object(
+  { name: Type.String(), version: Type.String(), extensions: Type.Array(Type.String()) },
+  { description: 'name, version and extensions of the server' },
+);
 
-export const ModelMetadata = Type.Object({
+export const ModelMetadata = Type.Object(
+  {
+    name: Name,
+    versions: Type.Array(Type.String()),
+    platform: Type.String(),
+    inputs: Type.Array(TensorMetadata),
+    outputs: Type.Array(TensorMetadata),
+  },
+  { description: 'the tensors of the model' },
+);
+
+const configured = {
   name: Name,
-  versions: Type.Array(Type.String()),
-  platform: Type.String(),
-  inputs: Type.Array(TensorMetadata),
-  outputs: Type.Array(TensorMetadata),
-});
+  data_type: Type.String({ description: 'TYPE_UINT8 or TYPE_FP32' }),
+  dims: Type.Array(Type.Integer(), { description: 'of one image' }),
+};
 
-export const Live = Type.Object({ live: Type.Boolean() });
-export const Ready = Type.Object({ ready: Type.Boolean() });
-export const ModelReady = Type.Object({ name: Name, ready: Type.Boolean() });
+export const ModelConfig = Type.Object(
+  {
+    name: Name,
+    platform: Type.String(),
+    backend: Type.String(),
+    version_policy: Type.Object({ latest: Type.Object({ num_versions: Type.Integer() }) }),
+    max_batch_size: Type.Integer({ description: 'images in a request' }),
+    input: Type.Array(
+      Type.Object({ ...configured, format: Type.String({ description: 'FORMAT_NHWC or FORMAT_NCHW' }) }),
+    ),
+    output: Type.Array(Type.Object(configured)),
+  },
+  { description: "the fields of Triton's ModelConfig that hold here" },
+);
+
+export const Live = Type.Object({ live: Type.Boolean() }, { description: 'the process answers' });
+export const Ready = Type.Object({ ready: Type.Boolean() }, { description: 'every model can be used' });
+export const ModelReady = Type.Object({ name: Name, ready: Type.Boolean() }, { description: 'the model can be used' });
 
 export const RepositoryIndex = Type.Array(
   Type.Object({
@@ -34,6 +57,7 @@ export const RepositoryIndex = Type.Array(
     state: Type.Enum(['READY', 'LOADING', 'UNAVAILABLE'], { type: 'string' }),
     reason: Type.String({ description: 'why it is not served; empty where it is' }),
   }),
+  { description: 'the models of the models folder' },
 );
 export type IndexEntry = Static<typeof RepositoryIndex>[number];
 
@@ -117,11 +141,21 @@ const withTensors = (json: typeof InferRequest | typeof InferResponse) => ({
   },
 });
 
+/** The header that says where the JSON of a body ends. */
+export const inferHeaders = {
+  'Inference-Header-Content-Length': Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'bytes of JSON, after which raw tensors follow; 0: the body is one raw tensor',
+    }),
+  ),
+};
+
 export const inferBody = { required: true, content: withTensors(InferRequest) };
 export const inferResponse = {
   description: 'the outputs',
   headers: {
-    'inference-header-content-length': { type: 'integer', description: 'with raw tensors: length of the JSON' },
+    'Inference-Header-Content-Length': { type: 'integer', description: 'with raw tensors: length of the JSON' },
   },
   content: withTensors(InferResponse),
 };

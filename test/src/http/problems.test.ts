@@ -181,7 +181,7 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
     decode(raw(good), '?model=../fashion-mnist'),
     { url: '/models/nope' },
   ],
-  'unknown-route': [{ url: '/nope' }, { url: '/' }, { method: 'POST', url: '/classify/x' }],
+  'unknown-route': [{ url: '/nope' }, { url: '/nope/' }, { method: 'POST', url: '/classify/x' }],
   'method-not-allowed': [{ url: '/classify' }, { method: 'PUT', url: '/models' }, { method: 'POST', url: '/models/x' }],
   'request-malformed': [{ url: '/models/%E0%A4%A' }],
   'timeout-invalid': ['0', '-1', '1.5', 'soon', '9'.repeat(10), ''].map((wait) => ({

@@ -3,7 +3,6 @@ import sharp from 'sharp';
 import t from 'tap';
 import { packagePath } from '../../../export/files/package.js';
 import { readTensor } from '../../../export/formats/read.js';
-import { openapiYaml } from '../../../src/http/openapi.js';
 import { appOn, form, randomModels, raw, service } from '../../helpers/app.js';
 import { greyPixels, pngOf, rectangle } from '../../helpers/images.js';
 import { dataPath, someImages, variants } from '../../helpers/networks.js';
@@ -157,9 +156,58 @@ t.test('the format in the query wins over Accept, and Accept over the default', 
   t.match(await type('', 'application/json'), /^application\/json/);
   t.equal(await type('', 'application/json;q=0.2, application/x-safetensors;q=0.9'), 'application/x-safetensors');
   t.equal(await type('', 'text/html, */*;q=0.1'), 'application/x-npy');
+  t.equal(await type('', '*'), 'application/x-npy');
+  t.match(await type('', 'application/json, text/html;q=0.5, */*;q=0.1'), /^application\/json/);
   t.match(await type('?format=json', 'application/x-npy'), /^application\/json/);
 });
 
-t.test('openapi.yaml is what the routes say', async (t) => {
-  t.equal(await openapiYaml(), await readFile(packagePath('openapi.yaml'), 'utf8'), 'npm run openapi writes it anew');
+t.test('what a program accepts by default gets the default format', async (t) => {
+  const { app } = await appOn(t, engine);
+  const upload = await form(['a', await png(0)], ['b', await png(1)]);
+  const type = async (accept: string) => {
+    const headers = { ...upload.headers, accept };
+    const reply = await app.inject({ method: 'POST', url: '/interpolate?steps=2', ...upload, headers });
+    return reply.headers['content-type'];
+  };
+  const defaults = {
+    'Java to 17': 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2',
+    'Java from 18': 'text/html, image/gif, image/jpeg, */*; q=0.2',
+    Chrome: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8',
+    axios: 'application/json, text/plain, */*',
+    curl: '*/*',
+  };
+  for (const [program, accept] of Object.entries(defaults)) t.equal(await type(accept), 'image/png', program);
+  t.equal(await type('image/gif'), 'image/gif');
+  t.equal(await type('text/html, image/gif'), 'image/gif', 'nothing else is taken');
+  t.equal(await type('text/html, image/gif, */*;q=0'), 'image/gif');
+  t.equal(await type('image/gif, */*;q=0.2'), 'image/gif');
+});
+
+t.test('a reply in a format has a file name; a page shows pictures and JSON, and saves the rest', async (t) => {
+  const { app } = await appOn(t, engine);
+  const disposition = async (url: string, upload: Awaited<ReturnType<typeof form>>) => {
+    const reply = await app.inject({ method: 'POST', url, ...upload });
+    t.equal(reply.statusCode, 200, url);
+    return reply.headers['content-disposition'];
+  };
+  const picture = raw(await png(0), 'image/png');
+  const features = raw((await app.inject({ method: 'POST', url: '/encode', ...picture })).rawPayload);
+  const pair = await form(['a', await png(0)], ['b', await png(1)]);
+  t.equal(await disposition('/encode', picture), 'attachment; filename="features.npy"');
+  t.equal(await disposition('/encode?format=safetensors', picture), 'attachment; filename="features.safetensors"');
+  t.equal(await disposition('/encode?format=json', picture), 'inline; filename="features.json"');
+  t.equal(await disposition('/decode', features), 'inline; filename="image.png"');
+  t.equal(await disposition('/invert?format=npy', features), 'attachment; filename="image.npy"');
+  t.equal(await disposition('/interpolate?format=gif', pair), 'inline; filename="frames.gif"');
+});
+
+t.test('/ leads to the reference, also behind a proxy that adds a path', async (t) => {
+  const { app } = await appOn(t, engine);
+  const { statusCode, headers } = await app.inject('/');
+  t.equal(statusCode, 302);
+  const address = new URL(String(headers.location), 'http://here/');
+  t.match((await app.inject(address.pathname)).payload, /<title>irevnet/);
+  t.equal(new URL(String(headers.location), 'http://proxy/irevnet/').pathname, '/irevnet/docs/');
+  const { servers } = (await app.inject('/docs/json')).json();
+  t.equal(new URL(servers[0].url, 'http://proxy/irevnet/docs/json').pathname, '/irevnet/');
 });

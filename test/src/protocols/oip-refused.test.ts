@@ -48,7 +48,8 @@ const mistakes: Readonly<Record<number, readonly Mistake[]>> = {
     [/inputs is an object/, { body: { inputs: {} } }],
     [/inputs\[0\] is 7; expected an object/, { body: { inputs: [7, 8] } }],
     [/id is 42; expected a string/, changed({}, { id: 42 })],
-    [/id is null; expected a string/, changed({}, { id: null })],
+    [/inputs is null; expected an array/, { body: { inputs: null } }],
+    [/data of the input pixels is null; expected an array/, changed({ data: null })],
     [/parameters of the request is "x"; expected an object/, changed({}, { parameters: 'x' })],
     [
       /binary_data_output is "true"; expected true or false/,
@@ -170,7 +171,7 @@ const mistakes: Readonly<Record<number, readonly Mistake[]>> = {
     ].map((bomb): Mistake => [/nested \d+ deep; at most \d+ is read/, text(bomb)]),
   ],
   404: [
-    [/no model "nope"; there is .*fashion-mnist-inverse/, changed({}), 'nope'],
+    [/no model "nope"; there is .*fashion-mnist-inverse.*the inverse of each as <name>-inverse/, changed({}), 'nope'],
     [/no model "fashion-mnist-inverse-inverse"/, changed({}), 'fashion-mnist-inverse-inverse'],
     [/model fashion-mnist has no version "2"; expected 1/, changed({}), 'fashion-mnist/versions/2'],
     [/model fashion-mnist-inverse has no version "01"/, changed({}), 'fashion-mnist-inverse/versions/01'],

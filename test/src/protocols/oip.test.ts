@@ -21,6 +21,7 @@ import {
   readAnswer,
   withTail,
 } from '../../helpers/oip.js';
+import { throughMessages } from '../../helpers/triton.js';
 
 const { engine } = await service(t);
 const images = await someImages('test');
@@ -30,7 +31,11 @@ const json = (count: number) => ({ ...pixelsInput(count), data: [...pixels(count
 
 t.test('the server and its models', async (t) => {
   const { app } = await appOn(t, engine);
-  const server = { name: 'irevnet', version, extensions: ['binary_tensor_data', 'model_repository'] };
+  const server = {
+    name: 'irevnet',
+    version,
+    extensions: ['binary_tensor_data', 'model_configuration', 'model_repository'],
+  };
   for (const url of ['/v2', '/v2/']) t.same((await app.inject(url)).json(), server);
   t.same((await app.inject('/v2/health/live')).json(), { live: true });
   t.same((await app.inject('/v2/health/ready')).json(), { ready: true });
@@ -58,6 +63,51 @@ t.test('the server and its models', async (t) => {
       { name: 'image', datatype: 'FP32', shape: [-1, 1, 28, 28] },
     ],
   });
+});
+
+t.test('the configuration of a model, by which Triton’s clients prepare their requests', async (t) => {
+  const { app } = await appOn(t, engine, { maxImages: 32 });
+  const config = async (path: string) => (await app.inject(`/v2/models/${path}/config`)).json();
+  t.same(await config('fashion-mnist'), {
+    name: 'fashion-mnist',
+    platform: 'onnxruntime_onnx',
+    backend: 'onnxruntime',
+    version_policy: { latest: { num_versions: 1 } },
+    max_batch_size: 32,
+    input: [{ name: 'pixels', data_type: 'TYPE_UINT8', dims: [28, 28, 1], format: 'FORMAT_NHWC' }],
+    output: [
+      { name: 'features', data_type: 'TYPE_FP32', dims: [256, 2, 2] },
+      { name: 'logits', data_type: 'TYPE_FP32', dims: [10] },
+      { name: 'image', data_type: 'TYPE_FP32', dims: [1, 28, 28] },
+    ],
+  });
+  t.match(await config('fashion-mnist-inverse/versions/1'), {
+    name: 'fashion-mnist-inverse',
+    input: [{ name: 'features', data_type: 'TYPE_FP32', dims: [256, 2, 2], format: 'FORMAT_NCHW' }],
+  });
+  t.match(await config('none'), { error: /there is no model "none"/i });
+  t.match(await config('fashion-mnist/versions/2'), { error: /has no version "2"/ });
+  for (const name of ['fashion-mnist', 'fashion-mnist-inverse'])
+    t.same(throughMessages(await config(name)), await config(name), 'every field is one of Triton’s');
+});
+
+t.test('null is nothing, wherever something may be left out', async (t) => {
+  const { app } = await appOn(t, engine);
+  const plain = readAnswer(await infer(app, 'fashion-mnist', { body: { inputs: [json(1)] } }));
+  const none = { binary_data_output: null, shared_memory_region: null, classification: null, content_type: null };
+  for (const parameters of [null, none]) {
+    const inputs = [{ ...json(1), parameters: parameters && { binary_data_size: null } }];
+    const outputs = ['features', 'logits', 'image'].map((name) => ({
+      name,
+      parameters: parameters && { binary_data: null },
+    }));
+    for (const wanted of [null, outputs]) {
+      const body = { id: null, parameters, inputs, outputs: wanted };
+      t.same(readAnswer(await infer(app, 'fashion-mnist', { body })).head, plain.head);
+    }
+  }
+  const raw = { ...asBinary(pixelsInput(1), pixels(1)), data: null };
+  t.same(readAnswer(await infer(app, 'fashion-mnist', withTail({ inputs: [raw] }, pixels(1)))).head, plain.head);
 });
 
 t.test('the request of the protocol’s text, and its answer', async (t) => {
