@@ -74,7 +74,7 @@ export async function ownSteps(options: SessionOptions): Promise<Steps> {
   const session = await openSession(bytes, options);
   const weights = randomWeights(networkParameters(network));
   const flat = (values: Float32Array): Tensor => tensor('float32', [values.length], values);
-  const parameters = flat(packed(step.trained, weights));
+  const parameters = flat(packed(step.state.parameters, weights));
   const constant = {
     pixels: noise(),
     labels: tensor(
@@ -87,7 +87,7 @@ export async function ownSteps(options: SessionOptions): Promise<Steps> {
   let state: Record<string, Tensor> = {
     parameters,
     momentum: flat(new Float32Array(parameters.data.length)),
-    statistics: flat(packed(step.statistics, weights)),
+    statistics: flat(packed(step.state.statistics, weights)),
   };
   const milliseconds: number[] = [];
   const losses: number[] = [];

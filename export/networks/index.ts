@@ -1,5 +1,6 @@
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { problemsOf } from '../files/schema.js';
 import { FINEST_GRID, IRevNetConfig, irevnet } from './irevnet.js';
 import { ConfigError, type Network } from './network.js';
 import { ResNetConfig, resnet } from './resnet.js';
@@ -57,9 +58,6 @@ function checked<S extends TSchema>(schema: S, build: (config: Static<S>) => Net
   const validator = Compile(schema);
   return (config) => {
     if (validator.Check(config)) return build(config);
-    const problems = validator
-      .Errors(config)
-      .map((e) => `${e.instancePath.slice(1).replaceAll('/', '.') || 'config'} ${e.message}`);
-    throw new ConfigError(problems.join('; '));
+    throw new ConfigError(problemsOf(validator, config, 'config'));
   };
 }

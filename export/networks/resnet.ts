@@ -1,13 +1,13 @@
 import { type Static, Type } from 'typebox';
 import type { Value } from '../graph/graph.js';
 import { add, relu } from '../graph/ops/elementwise.js';
-import { maxPool } from '../graph/ops/pool.js';
 import { checkInput, InputConfig } from './input.js';
 import { norm } from './layers/batch-norm.js';
 import { type Block, block, once } from './layers/block.js';
 import { convolution } from './layers/convolution.js';
 import { classifier } from './layers/head.js';
 import { pixels } from './layers/pixels.js';
+import { StemStride, stem } from './layers/stem.js';
 import { ConfigError, type Network } from './network.js';
 
 const count = Type.Integer({ minimum: 1 });
@@ -19,6 +19,7 @@ export const ResNetConfig = Type.Object(
     input: InputConfig,
     classes: count,
     stem: count,
+    stemStride: StemStride,
     blocks: stages('blocks a stage'),
     hidden: stages('channels inside a block, by stage'),
     widths: Type.Optional(
@@ -53,9 +54,6 @@ function widthsOf({ blocks, hidden, widths, groups = 1, basic = false }: ResNetC
     throw new ConfigError(`widths: of basic blocks they are ${hidden}, as inside`);
   return hidden;
 }
-
-/** The stem halves height and width twice, every stage but the first once more. */
-const reduced = (size: number, stages: number): number => Math.ceil(size / 2 ** (stages + 1));
 
 /** Channels of a block, outside and inside. */
 interface BlockShape {
@@ -109,12 +107,11 @@ type Stream = readonly [Value];
  * CVPR 2017.
  */
 export function resnet(config: ResNetConfig): Network {
-  const { input, classes, stem, blocks, hidden, groups = 1, basic = false } = config;
+  const { input, classes, blocks, hidden, groups = 1, basic = false } = config;
   checkInput(input);
   const widths = widthsOf(config);
-  const conv1 = convolution('conv1', input.channels, stem, 7, 2);
-  const bn1 = norm('bn1', stem);
-  let from = stem;
+  const start = stem({ conv: 'conv1', norm: 'bn1' }, input.channels, config.stem, config.stemStride);
+  let from = config.stem;
   const body = blocks.flatMap((n, stage) =>
     Array.from({ length: n }, (_, i) => {
       const stride = stage > 0 && i === 0 ? 2 : 1;
@@ -131,17 +128,16 @@ export function resnet(config: ResNetConfig): Network {
       return built;
     }),
   );
+  // Every stage but the first halves height and width.
+  const reduced = (size: number) =>
+    Math.ceil((size + 2 * input.padding) / (start.reduction * 2 ** (blocks.length - 1)));
   return {
     input,
     classes,
     grid: null,
-    features: [
-      from,
-      reduced(input.height + 2 * input.padding, blocks.length),
-      reduced(input.width + 2 * input.padding, blocks.length),
-    ],
+    features: [from, reduced(input.height), reduced(input.width)],
     pixels: pixels(input, null),
-    stem: { forward: (x) => [maxPool(relu(bn1(conv1(x))), { kernel: 3, stride: 2, padding: 1 })] },
+    stem: { forward: (x) => [start.forward(x)] },
     blocks: body,
     merge: { forward: ([x]: Stream) => x, inverse: (x): Stream => [x] },
     classify: classifier('fc', from, classes),

@@ -1,9 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { Value } from '../graph/graph.js';
-import { add, relu } from '../graph/ops/elementwise.js';
-import { maxPool } from '../graph/ops/pool.js';
+import { add } from '../graph/ops/elementwise.js';
 import { checkInput, InputConfig } from './input.js';
-import { norm } from './layers/batch-norm.js';
 import { type Block, block, once, type Part } from './layers/block.js';
 import { bottleneck } from './layers/bottleneck.js';
 import { convolution } from './layers/convolution.js';
@@ -12,6 +10,7 @@ import { head } from './layers/head.js';
 import { identity, opposite, type Pair } from './layers/invertible.js';
 import { pixels } from './layers/pixels.js';
 import { halves } from './layers/split.js';
+import { StemStride, stem } from './layers/stem.js';
 import { ConfigError, type Network } from './network.js';
 
 const count = Type.Integer({ minimum: 1 });
@@ -23,6 +22,7 @@ export const RevNetConfig = Type.Object(
     input: InputConfig,
     classes: count,
     stem: Type.Integer({ minimum: 2, multipleOf: 2, description: 'channels of both streams after the stem' }),
+    stemStride: StemStride,
     units: stages('residual units a stage, each of two residual functions F and G'),
     widths: stages('channels of one stream, by stage; a quarter of them inside the bottleneck'),
   },
@@ -68,32 +68,30 @@ function transition(name: string, from: number, to: number, stride: number): Blo
  * Stages begin with a projecting unit; all other units have an inverse.
  */
 export function revnet(config: RevNetConfig): Network {
-  const { input, classes, stem, units, widths } = config;
+  const { input, classes, units, widths } = config;
   checkInput(input);
   if (widths.length !== units.length)
     throw new ConfigError(`widths: ${units.length} stages need as many entries, got ${widths.length}`);
   const indivisible = widths.find((w) => w % RATIO !== 0);
   if (indivisible !== undefined) throw new ConfigError(`widths: ${indivisible} is not a multiple of ${RATIO}`);
-  const conv1 = convolution('stem.conv', input.channels, stem, 7, 2);
-  const norm1 = norm('stem.norm', stem);
+  const start = stem({ conv: 'stem.conv', norm: 'stem.norm' }, input.channels, config.stem, config.stemStride);
   const blocks: Block[] = [];
-  let from = stem / 2;
+  let from = config.stem / 2;
   for (const [stage, n] of units.entries()) {
     const to = widths[stage]!;
     blocks.push(transition(`stage${stage + 1}.unit1`, from, to, stage === 0 ? 1 : 2));
     for (let i = 2; i <= n; i++) blocks.push(unit(`stage${stage + 1}.unit${i}`, to));
     from = to;
   }
-  const reduced = (size: number) => Math.ceil((size + 2 * input.padding) / 2 ** (units.length + 1));
+  // Every stage but the first halves height and width.
+  const reduced = (size: number) => Math.ceil((size + 2 * input.padding) / (start.reduction * 2 ** (units.length - 1)));
   return {
     input,
     classes,
     grid: null,
     features: [2 * from, reduced(input.height), reduced(input.width)],
     pixels: pixels(input, null),
-    stem: {
-      forward: (x) => halves(stem).forward(maxPool(relu(norm1(conv1(x))), { kernel: 3, stride: 2, padding: 1 })),
-    },
+    stem: { forward: (x) => halves(config.stem).forward(start.forward(x)) },
     blocks,
     merge: opposite(halves(2 * from)),
     classify: head('head', 2 * from, classes),

@@ -13,17 +13,17 @@ import { initialise } from './initialise.js';
 import type { TrainingLog } from './log.js';
 import { packed, unpacked } from './packing.js';
 import type { Recipe } from './recipe.js';
-import { loadRun, RunError, type SavedRun, saveRun } from './saved-run.js';
-import { learningRateAt } from './schedule.js';
+import { loadRun, RunError, type RunTensors, resultOf, type SavedRun, saveRun, weightsOf } from './saved-run.js';
+import { averageRateAt, learningRateAt } from './schedule.js';
 import { type TrainingStep, trainingStep } from './step.js';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
-  /** Another run, from whose weights this one starts; default: random weights. */
+  /** A checkpoint of another run, from whose weights this one starts; default: random weights. */
   readonly from?: { readonly run: SavedRun; readonly sha256: string } | undefined;
   /** The training part of the data set. */
   readonly images: Images;
-  /** Where checkpoint.safetensors is kept. */
+  /** Where checkpoint.safetensors is kept, and best.safetensors where there are images to validate on. */
   readonly folder: string;
   readonly threads: number;
   /** Steps from one checkpoint to the next. */
@@ -62,11 +62,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const start = await startingPoint(options, network);
   const batchAt = batches(training, perEpoch, settings);
   let state = stateOf(step, start);
-  const from = options.from?.sha256 ?? null;
-  const save = (done: number) => saveRun(folder, { ...tensorsOf(step, state), step: done, recipe, from });
+  let best = await bestBefore(folder, start.step);
+  const run = (done: number) => ({ ...tensorsOf(step, state), step: done, recipe, from: options.from?.sha256 ?? null });
   const validate = async (done: number) => {
-    const { parameters, statistics } = tensorsOf(step, state);
-    const accuracy = await accuracyOf(network, new Map([...parameters, ...statistics]), validation, threads);
+    const now = run(done);
+    const accuracy = await accuracyOf(network, weightsOf(now), validation, threads);
+    if (accuracy > best) await saveRun(folder, { ...now, accuracy }, 'best');
+    best = Math.max(best, accuracy);
     await log.validation({ step: done, epoch: done / perEpoch, images: validation.count, accuracy });
   };
 
@@ -74,12 +76,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const session = await openSession(emit(step.graph, noWeights), { threads });
   try {
     for (let at = start.step; at < total; at++) {
-      const learningRate = learningRateAt(at, scheduled, settings.schedule);
+      const learningRate = learningRateAt({ step: at, perEpoch, total: scheduled }, settings.schedule);
       const batch = augment(batchAt(at), settings.augmentation, seeded(settings.seed, draws.augmentation, at));
       const { loss, correct, ...next } = await session.run({
         ...feedsOf(batch),
         ...state,
         learningRate: tensor('float32', [], [learningRate]),
+        ...(settings.average && { averageRate: tensor('float32', [], [averageRateAt(at, settings.average)]) }),
       });
       const lossNow = Number(loss!.data[0]);
       if (!Number.isFinite(lossNow)) throw notANumber(at, learningRate, folder);
@@ -88,8 +91,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const accuracy = Number(correct!.data[0]) / settings.batch;
       await log.step({ step: done, epoch: done / perEpoch, loss: lossNow, accuracy, learningRate });
       const leaving = signal.aborted && done < total;
-      if (done % options.checkpointEvery === 0 || done === total || leaving) await save(done);
-      if (validation.count > 0 && (done % perEpoch === 0 || done === total)) await validate(done);
+      const validating = validation.count > 0 && (done % perEpoch === 0 || done === total);
+      const saving = done % options.checkpointEvery === 0 || done === total || leaving;
+      if ((validating || saving) && !allFinite(state)) throw notANumber(at, learningRate, folder);
+      // In this order: a run that is killed between the two validates again.
+      if (validating) await validate(done);
+      if (saving) await saveRun(folder, run(done));
       if (leaving) return { outcome: 'interrupted', step: done, total };
     }
     return { outcome: 'finished', step: total, total };
@@ -103,33 +110,36 @@ const noWeights = (): never => {
   throw new TrainingError('the training step takes its weights as inputs');
 };
 
-type RunTensors = Pick<SavedRun, 'parameters' | 'momentum' | 'statistics'>;
-
-/** The same as the training step takes it: each packed into one flat tensor. */
-type State = Readonly<Record<keyof RunTensors, Tensor<'float32'>>>;
+/** The tensors of a run as the training step takes them: each packed into one flat tensor. */
+type State = Readonly<Record<string, Tensor<'float32'>>>;
 
 const flat = (data: Float32Array) => tensor('float32', [data.length], data);
 
-function stateOf({ trained, statistics }: TrainingStep, from: RunTensors): State {
-  return {
-    parameters: flat(packed(trained, from.parameters)),
-    momentum: flat(packed(trained, from.momentum)),
-    statistics: flat(packed(statistics, from.statistics)),
-  };
+/** A run that did not average before starts its averages from its weights. */
+function stateOf({ state }: TrainingStep, from: RunTensors): State {
+  const { parameters, statistics } = from;
+  const run: RunTensors = { averageParameters: parameters, averageStatistics: statistics, ...from };
+  return Object.fromEntries(
+    Object.entries(state).map(([name, packing]) => [name, flat(packed(packing, run[name as keyof RunTensors]!))]),
+  );
 }
 
 /** The inverse of `stateOf`. */
-const tensorsOf = ({ trained, statistics }: TrainingStep, state: State): RunTensors => ({
-  parameters: unpacked(trained, state.parameters.data),
-  momentum: unpacked(trained, state.momentum.data),
-  statistics: unpacked(statistics, state.statistics.data),
-});
+const tensorsOf = (step: TrainingStep, state: State): RunTensors =>
+  Object.fromEntries(
+    Object.entries(step.state).map(([name, packing]) => [name, unpacked(packing, state[name]!.data)]),
+  ) as unknown as RunTensors;
 
-const advanced = (next: Record<string, Tensor>): State => ({
-  parameters: next.next_parameters as Tensor<'float32'>,
-  momentum: next.next_momentum as Tensor<'float32'>,
-  statistics: next.next_statistics as Tensor<'float32'>,
-});
+const advanced = (next: Record<string, Tensor>): State =>
+  Object.fromEntries(Object.entries(next).map(([name, t]) => [name.replace('next_', ''), t as Tensor<'float32'>]));
+
+const allFinite = (state: State): boolean => Object.values(state).every(({ data }) => data.every(Number.isFinite));
+
+/** The accuracy of the best checkpoint so far. One that is further than the run is forgotten: the run finds it again. */
+async function bestBefore(folder: string, step: number): Promise<number> {
+  const best = await loadRun(folder, 'best');
+  return best === undefined || best.step > step ? Number.NEGATIVE_INFINITY : best.accuracy!;
+}
 
 /** What a run starts from: its own checkpoint, else the weights of another run, else random weights. */
 async function startingPoint(
@@ -145,14 +155,14 @@ async function startingPoint(
     );
   }
   if (from) requireSameNetwork(from.run, network);
-  const { parameters, statistics } = from?.run ?? initial(network, recipe.settings.seed);
+  const { parameters, statistics } = from ? resultOf(from.run) : initial(network, recipe.settings.seed);
   const momentum = new Map([...parameters].map(([name, { dims }]) => [name, zeros(dims)]));
   return { step: 0, parameters, momentum, statistics };
 }
 
 /** @throws RunError when the weights of a run are not those of the network */
-function requireSameNetwork({ recipe, parameters, statistics }: SavedRun, network: Network): void {
-  const weights = new Map([...parameters, ...statistics]);
+function requireSameNetwork(run: SavedRun, network: Network): void {
+  const weights = weightsOf(run);
   const different = networkParameters(network).find(
     ({ source, type }) => `${weights.get(source.name)?.dims}` !== `${type.shape}`,
   );
@@ -160,7 +170,7 @@ function requireSameNetwork({ recipe, parameters, statistics }: SavedRun, networ
   const { name } = different.source;
   const found = weights.has(name) ? `shape [${weights.get(name)!.dims}]` : 'not there';
   throw new RunError(
-    `the run to start from trained another network (${recipe.network.name}): ${name} is ${found}, expected [${different.type.shape}]. Start from a run with the same --config`,
+    `the run to start from trained another network (${run.recipe.network.name}): ${name} is ${found}, expected [${different.type.shape}]. Start from a run with the same --config`,
   );
 }
 

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { datasetNamed } from '../data/index.js';
 import { packagePath } from '../files/package.js';
+import { problemsOf } from '../files/schema.js';
 import { configurations } from '../networks/configurations.js';
 import { buildNetwork, type Specification } from '../networks/index.js';
 import { readSpecification } from '../networks/read.js';
@@ -23,7 +24,13 @@ export const Settings = Type.Object(
     /** Images a step. */
     batch: whole(2),
     schedule: Type.Object(
-      { kind: Type.Enum(['one-cycle', 'cosine']), peak: Type.Number({ exclusiveMinimum: 0 }) },
+      {
+        kind: Type.Enum(['one-cycle', 'cosine', 'steps']),
+        peak: Type.Number({ exclusiveMinimum: 0 }),
+        /** Of 'steps': the epochs after which the rate is multiplied by the factor. */
+        decayAfter: Type.Optional(Type.Array(whole(1), { minItems: 1 })),
+        decayFactor: Type.Optional(Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 })),
+      },
       strict,
     ),
     /** Of Nesterov. */
@@ -34,7 +41,20 @@ export const Settings = Type.Object(
     labelSmoothing: share,
     /** Weight in the loss of the squares of what the blocks add to the streams. */
     residualPenalty: Type.Number({ minimum: 0, maximum: 10 }),
-    augmentation: Type.Object({ shift: whole(0), flip: Type.Boolean() }, strict),
+    /** Decay of the moving average of the weights, which is the result of the run; 0 or absent: no average. */
+    average: Type.Optional(Type.Number({ minimum: 0, exclusiveMaximum: 1 })),
+    augmentation: Type.Object(
+      {
+        /** Smallest share of the area in a random crop that is scaled to the whole image; absent: no such crop. */
+        resizedCrop: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+        /** Largest shift in pixels, as a crop of the padded image. */
+        shift: whole(0),
+        flip: Type.Boolean(),
+        /** Share of the images in which a random rectangle is erased. */
+        erase: Type.Optional(share),
+      },
+      strict,
+    ),
     /** Training images that are set aside to validate on. */
     validation: whole(0),
     /** Of everything random. */
@@ -76,6 +96,7 @@ export const recipeNames: readonly string[] = readdirSync(FOLDER)
   .sort();
 
 const validator = Compile(RecipeFile);
+const settingsValidator = Compile(Settings);
 
 /**
  * Reads a recipe.
@@ -89,13 +110,14 @@ export async function readRecipe(nameOrFile: string): Promise<Recipe> {
       `${nameOrFile} is no recipe's name and no file (${error.code}); names: ${recipeNames.join(', ')}`,
     );
   });
-  const { network, dataset, settings } = checked(file, text);
+  const { network, dataset, settings } = parsed(file, text);
+  checkSettings(settings, file);
   datasetNamed(dataset);
   const source = Object.hasOwn(configurations, network) ? network : resolve(dirname(file), network);
   return { network: await readNetwork(source), dataset, settings };
 }
 
-function checked(file: string, text: string): Static<typeof RecipeFile> {
+function parsed(file: string, text: string): Static<typeof RecipeFile> {
   let recipe: unknown;
   try {
     recipe = JSON.parse(text);
@@ -103,10 +125,27 @@ function checked(file: string, text: string): Static<typeof RecipeFile> {
     throw new RecipeError(`${file} is not JSON: ${(error as Error).message}`);
   }
   if (validator.Check(recipe)) return recipe;
-  const problems = validator
-    .Errors(recipe)
-    .map((e) => `${e.instancePath.slice(1).replaceAll('/', '.') || 'recipe'} ${e.message}`);
-  throw new RecipeError(`${file}: ${problems.join('; ')}`);
+  throw new RecipeError(`${file}: ${problemsOf(validator, recipe, 'recipe')}`);
+}
+
+/**
+ * Checks settings, also for what the schema does not say.
+ * @param where they come from, for the message
+ * @throws RecipeError
+ */
+export function checkSettings(settings: Settings, where: string): void {
+  if (!settingsValidator.Check(settings))
+    throw new RecipeError(`${where}: ${problemsOf(settingsValidator, settings, 'settings')}`);
+  const { kind, decayAfter, decayFactor } = settings.schedule;
+  const given = [decayAfter, decayFactor].filter((value) => value !== undefined).length;
+  if (kind === 'steps' && given < 2)
+    throw new RecipeError(
+      `${where}: a schedule of kind steps needs decayAfter, the epochs after which the rate falls, and decayFactor, by which it is multiplied`,
+    );
+  if (kind !== 'steps' && given > 0)
+    throw new RecipeError(
+      `${where}: decayAfter and decayFactor belong to a schedule of kind steps, and this one is ${kind}`,
+    );
 }
 
 /** @param nameOrFile a network of the table, or a JSON file {architecture, config} @throws ConfigError */

@@ -19,6 +19,8 @@ export interface StepOptions {
   readonly weightDecay: number;
   /** Weight in the loss of the mean of F(x)² over all blocks together; see `residualEnergy`. */
   readonly residualPenalty: number;
+  /** Decay of a moving average of the weights; 0 or absent: none is kept. */
+  readonly average?: number | undefined;
 }
 
 /** Running statistics move this far towards those of each batch (PyTorch's default). */
@@ -26,18 +28,19 @@ const STATISTICS_RATE = 0.1;
 
 export interface TrainingStep {
   readonly graph: Graph;
-  /** How the flat `parameters` and `momentum` tensors are made up. */
-  readonly trained: Packing;
-  /** How the flat `statistics` tensor is made up. */
-  readonly statistics: Packing;
+  /** The tensors that go from step to step, and how each is made up. */
+  readonly state: Readonly<Record<StateName, Packing>> | Readonly<Record<StateName | AverageName, Packing>>;
 }
+export type StateName = 'parameters' | 'momentum' | 'statistics';
+export type AverageName = 'averageParameters' | 'averageStatistics';
 
 /**
  * One step of SGD as a graph: forward in training mode, cross-entropy, gradients, update.
  *
  * Inputs: pixels uint8 [B, H, W, C], labels int64 [B], learningRate float32 [], and the state: parameters, momentum
- * float32 [P], statistics float32 [S]. Outputs: the next state under the same names with `next_` before them, loss
- * float32 [] and `correct`, the number of images whose label has the highest score.
+ * float32 [P], statistics float32 [S]. With an average also averageRate float32 [], the share that the new weights
+ * have in it, and the state averageParameters [P], averageStatistics [S]. Outputs: the next state under the same
+ * names with `next_` before them, loss float32 [] and `correct`, the number of images whose label has the highest score.
  */
 export function trainingStep(network: Network, options: StepOptions): TrainingStep {
   const { batch } = options;
@@ -72,20 +75,55 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
     0,
   );
   const nextStatistics = add(mul(statistics, 1 - STATISTICS_RATE), mul(observed, STATISTICS_RATE));
+  const average = options.average ? averages({ parameters: next.parameters, statistics: nextStatistics }) : noAverages;
   return {
     graph: {
       name: 'training-step',
-      inputs: [pixels, labels, learningRate, stored.flat, momentum, statistics],
+      inputs: [pixels, labels, learningRate, stored.flat, momentum, statistics, ...average.inputs],
       outputs: {
         next_parameters: next.parameters,
         next_momentum: next.momentum,
         next_statistics: nextStatistics,
+        ...average.outputs,
         loss,
         correct,
       },
     },
-    trained: stored.packing(),
-    statistics: running.map((p) => ({ parameter: p, perm: [0] })),
+    state: stateOf(
+      stored.packing(),
+      running.map((p) => ({ parameter: p, perm: [0] })),
+      options,
+    ),
+  };
+}
+
+/** What each tensor of the state is made up of. */
+function stateOf(trained: Packing, statistics: Packing, { average }: StepOptions): TrainingStep['state'] {
+  const own = { parameters: trained, momentum: trained, statistics };
+  return average ? { ...own, averageParameters: trained, averageStatistics: statistics } : own;
+}
+
+/** Inputs and outputs of the step that keep an average: a ← a + rate (new − a). */
+interface Averages {
+  readonly inputs: readonly Value[];
+  readonly outputs: Readonly<Record<string, Value>>;
+}
+const noAverages: Averages = { inputs: [], outputs: {} };
+
+/** Moving averages of the weights; the running statistics are averaged like them, as torchvision's training does. */
+function averages(next: Readonly<Record<'parameters' | 'statistics', Value>>): Averages {
+  const rate = input('averageRate', 'float32', []);
+  const before = {
+    averageParameters: input('averageParameters', 'float32', next.parameters.type.shape),
+    averageStatistics: input('averageStatistics', 'float32', next.statistics.type.shape),
+  };
+  const moved = (average: Value, value: Value) => add(average, mul(sub(value, average), rate));
+  return {
+    inputs: [rate, ...Object.values(before)],
+    outputs: {
+      next_averageParameters: moved(before.averageParameters, next.parameters),
+      next_averageStatistics: moved(before.averageStatistics, next.statistics),
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import { configurations } from '../../export/networks/configurations.js';
 import { buildNetwork, type Specification, withGrid } from '../../export/networks/index.js';
 import { initialSource } from '../../export/train/initialise.js';
 import { modelNameOf, readNetwork } from '../../export/train/recipe.js';
-import { loadRun, RunError } from '../../export/train/saved-run.js';
+import { lastCheckpoint, RunError, resultCheckpoint, weightsOf } from '../../export/train/saved-run.js';
 import { requireHeadroom } from './headroom.js';
 import { readLabels } from './labels.js';
 
@@ -17,6 +17,7 @@ export interface PartsFlags {
   grid?: number;
   data?: string;
   labels?: string;
+  last?: boolean;
   seed: number;
   threads: number;
 }
@@ -52,14 +53,17 @@ export async function randomParts(source: string, flags: PartsFlags): Promise<Na
 
 /** The result of a run. @param folder of the run @throws RunError, ConfigError; Error when the grid is too fine */
 export async function trainedParts(folder: string, flags: PartsFlags): Promise<NamedParts> {
-  const run = await loadRun(folder);
-  if (run === undefined)
+  const result = flags.last ? await lastCheckpoint(folder) : await resultCheckpoint(folder);
+  if (result === undefined)
     throw new RunError(`${folder} holds no checkpoint; give a folder that irevnet train has written`);
+  const { run } = result;
   const { recipe, step, from } = run;
+  const chosen = result.which === 'best' ? `, the best in validation (${(100 * run.accuracy!).toFixed(2)}%)` : '';
+  process.stderr.write(`weights after step ${step}${chosen}\n`);
   const { dataset } = recipe;
   const { architecture, config } = regridded(recipe.network, flags);
   const network = buildNetwork({ architecture, config });
-  const weights = new Map([...run.parameters, ...run.statistics]);
+  const weights = weightsOf(run);
   const images = await loadFor(network, dataset, 'test', flags.data);
   const { threads } = flags;
   requireHeadroom(await checkHeadroom(network, weights, images, threads));

@@ -26,6 +26,7 @@ export const exportCommand = new Command('export')
   .option('--name <name>', 'name of the model (default: <network>-<dataset> of the run, or the network’s)')
   .addOption(modelsOption())
   .option('--grid <k>', 'put the streams on multiples of 2^-k; 0: plain floats (default: as configured)', whole(0))
+  .option('--last', 'of a run that validated, take the last checkpoint instead of the best one')
   .option('--data <folder>', 'data set to measure accuracy and inversion on')
   .option('--random-weights', 'a runnable model that has learned nothing, for tests and benchmarks', false)
   .option('--seed <n>', 'seed of random weights', whole(0), 1)
@@ -35,7 +36,7 @@ export const exportCommand = new Command('export')
     new Option(
       '--triton <folder>',
       'write Φ, Φ⁻¹ and the round trip of a model into this Triton model repository',
-    ).conflicts(['name', 'grid', 'data', 'randomWeights', 'seed', 'labels', 'threads']),
+    ).conflicts(['name', 'grid', 'last', 'data', 'randomWeights', 'seed', 'labels', 'threads']),
   )
   .option('--json', 'print the manifest, or with --triton what was written, as JSON', false)
   .addHelpText('after', `\nNetworks: ${Object.keys(configurations).join(', ')}.`)

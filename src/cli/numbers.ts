@@ -25,3 +25,13 @@ export const positive = (text: string): number => {
   if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('expected a number above 0.');
   return value;
 };
+
+/** A share above 0, up to all. */
+export const share = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError('expected a number above 0, up to 1.');
+  return value;
+};
+
+/** Numbers of epochs, with commas between. */
+export const epochs = (text: string): number[] => text.split(',').map(whole(1));

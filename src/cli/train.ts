@@ -9,6 +9,7 @@ import { buildNetwork } from '../../export/networks/index.js';
 import { combined, jsonLines } from '../../export/train/log.js';
 import { type TrainOptions, train } from '../../export/train/loop.js';
 import {
+  checkSettings,
   DEFAULT_RECIPE,
   modelNameOf,
   type Recipe,
@@ -17,8 +18,8 @@ import {
   recipeNames,
   type Settings,
 } from '../../export/train/recipe.js';
-import { checkpointPath, loadRun, RunError } from '../../export/train/saved-run.js';
-import { between, positive, whole } from './numbers.js';
+import { checkpointPath, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { between, epochs, positive, share, whole } from './numbers.js';
 import { trainingProgress } from './progress.js';
 
 interface Flags {
@@ -37,8 +38,13 @@ interface Flags {
   weightDecay?: number;
   labelSmoothing?: number;
   residualPenalty?: number;
+  decayAfter?: number[];
+  decayFactor?: number;
+  average?: number;
+  resizedCrop?: number;
   shift?: number;
   flip?: boolean;
+  erase?: number;
   validation?: number;
   seed?: number;
   threads: number;
@@ -59,15 +65,28 @@ export const trainCommand = new Command('train')
   .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0))
   .option('--batch <n>', 'images a step', whole(2))
   .option('--learning-rate <x>', 'peak of the schedule', positive)
-  .addOption(new Option('--schedule <kind>', 'course of the learning rate').choices(['one-cycle', 'cosine']))
+  .addOption(new Option('--schedule <kind>', 'course of the learning rate').choices(['one-cycle', 'cosine', 'steps']))
+  .option(
+    '--decay-after <epochs>',
+    'of the schedule steps: epochs with commas between, after which the rate falls',
+    epochs,
+  )
+  .option('--decay-factor <x>', 'of the schedule steps: what the rate is multiplied by', share)
   .option('--momentum <x>', 'Nesterov momentum', between(0, 1))
   .option('--weight-decay <x>', 'L2 penalty on every parameter', between(0, 1))
   .option('--label-smoothing <x>', 'share of a label spread over all classes', between(0, 1))
   .option('--residual-penalty <x>', 'weight in the loss of what the blocks add to the streams', between(0, 10))
-  .option('--shift <pixels>', 'largest random shift', whole(0))
+  .option('--average <x>', 'decay of a moving average of the weights, such as 0.999; 0: none', between(0, 1))
+  .option('--resized-crop <x>', 'smallest share of the area in a random crop, scaled to the whole image', share)
+  .option('--shift <pixels>', 'largest random shift; black fills what becomes free', whole(0))
   .option('--flip', 'mirror half of the images at random')
   .option('--no-flip', 'no random mirroring')
-  .option('--validation <n>', 'training images set aside to validate on', whole(0))
+  .option('--erase <x>', 'share of the images in which a random rectangle is erased', between(0, 1))
+  .option(
+    '--validation <n>',
+    'training images set aside to validate on, after every epoch; they choose best.safetensors',
+    whole(0),
+  )
   .option('--seed <n>', 'seed of everything random', whole(0))
   .option(
     '--threads <n>',
@@ -108,25 +127,49 @@ export const trainCommand = new Command('train')
 
 /** The run that is to be started from, with the hash by which the new run remembers it. */
 async function startFrom(folder: string): Promise<TrainOptions['from']> {
-  const run = await loadRun(folder);
-  if (run === undefined) throw new RunError(`${folder} holds no checkpoint; give the folder of another run`);
-  return { run, sha256: sha256(await readFile(checkpointPath(folder))) };
+  const result = await resultCheckpoint(folder);
+  if (result === undefined) throw new RunError(`${folder} holds no checkpoint; give the folder of another run`);
+  return { run: result.run, sha256: sha256(await readFile(checkpointPath(folder, result.which))) };
 }
 
 /** The recipe that is named, with what the flags say instead. */
 async function recipeOf(flags: Flags): Promise<Recipe> {
   const { network, dataset, settings } = await readRecipe(flags.recipe);
   const { schedule, augmentation } = settings;
-  const numbers = ['epochs', 'steps', 'batch', 'momentum', 'weightDecay', 'labelSmoothing', 'residualPenalty'] as const;
-  const given = [...numbers, 'validation' as const, 'seed' as const].filter((name) => flags[name] !== undefined);
+  const changed: Settings = {
+    ...settings,
+    ...given(flags, [
+      'epochs',
+      'steps',
+      'batch',
+      'momentum',
+      'weightDecay',
+      'labelSmoothing',
+      'residualPenalty',
+      'average',
+      'validation',
+      'seed',
+    ]),
+    schedule: {
+      // Another kind of schedule keeps no decay of the recipe's.
+      ...(flags.schedule === undefined || flags.schedule === schedule.kind
+        ? schedule
+        : { kind: flags.schedule, peak: schedule.peak }),
+      ...(flags.learningRate !== undefined && { peak: flags.learningRate }),
+      ...given(flags, ['decayAfter', 'decayFactor']),
+    },
+    augmentation: { ...augmentation, ...given(flags, ['resizedCrop', 'shift', 'flip', 'erase']) },
+  };
+  checkSettings(changed, 'the flags');
   return {
     network: flags.config === undefined ? network : await readNetwork(flags.config),
     dataset: flags.dataset ?? dataset,
-    settings: {
-      ...settings,
-      ...Object.fromEntries(given.map((name) => [name, flags[name]])),
-      schedule: { kind: flags.schedule ?? schedule.kind, peak: flags.learningRate ?? schedule.peak },
-      augmentation: { shift: flags.shift ?? augmentation.shift, flip: flags.flip ?? augmentation.flip },
-    },
+    settings: changed,
   };
 }
+
+/** The flags of these names that were given. */
+const given = <K extends keyof Flags>(flags: Flags, names: readonly K[]): Partial<Pick<Flags, K>> =>
+  Object.fromEntries(names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]]))) as Partial<
+    Pick<Flags, K>
+  >;

@@ -113,11 +113,11 @@ export async function trainSteps(
   });
   const weights = initialise(networkParameters(network), seeded(4));
   const flat = (data: Float32Array) => tensor('float32', [data.length], data);
-  const parameters = flat(packed(step.trained, weights));
+  const parameters = flat(packed(step.state.parameters, weights));
   let state: Record<string, Tensor> = {
     parameters,
     momentum: zeros(parameters.dims),
-    statistics: flat(packed(step.statistics, weights)),
+    statistics: flat(packed(step.state.statistics, weights)),
   };
   const session = await sessionOf(step.graph, new Map(), { threads: 1 });
   const losses: number[] = [];
@@ -134,5 +134,5 @@ export async function trainSteps(
     state = Object.fromEntries(Object.entries(next).map(([name, value]) => [name.replace('next_', ''), value]));
   }
   await session.release();
-  return { losses, gradient: unpacked(step.trained, momenta[0]!) };
+  return { losses, gradient: unpacked(step.state.parameters, momenta[0]!) };
 }

@@ -51,7 +51,22 @@ t.test('a recipe that cannot be used says why', async (t) => {
     ],
     'a field that there is not': [
       JSON.stringify({ ...good, settings: { ...settings, batchSize: 3 } }),
-      /settings must not have additional properties/,
+      /recipe\.json: settings has no field batchSize; its fields are epochs, steps, batch, /,
+    ],
+    'a field of the augmentation that there is not': [
+      JSON.stringify({
+        ...good,
+        settings: { ...settings, augmentation: { shift: 1, flip: true, mirror: 1, zoom: 2 } },
+      }),
+      /settings\.augmentation has no field mirror, zoom; its fields are resizedCrop, shift, flip, erase$/,
+    ],
+    'a schedule of steps without them': [
+      JSON.stringify({ ...good, settings: { ...settings, schedule: { kind: 'steps', peak: 0.1, decayAfter: [2] } } }),
+      /a schedule of kind steps needs decayAfter, .* and decayFactor/,
+    ],
+    'steps of another schedule': [
+      JSON.stringify({ ...good, settings: { ...settings, schedule: { kind: 'cosine', peak: 0.1, decayFactor: 0.5 } } }),
+      /decayAfter and decayFactor belong to a schedule of kind steps, and this one is cosine/,
     ],
     'an unknown data set': [
       JSON.stringify({ ...good, settings, dataset: 'mnist' }),

@@ -9,8 +9,15 @@ import { bytesOf, type Tensor } from '../../../export/graph/tensor.js';
 import { jsonLines } from '../../../export/train/log.js';
 import { TrainingError, type TrainOptions, train } from '../../../export/train/loop.js';
 import { type Recipe, readRecipe, type Settings } from '../../../export/train/recipe.js';
-import { checkpointPath, loadRun, RunError } from '../../../export/train/saved-run.js';
-import { learningRateAt } from '../../../export/train/schedule.js';
+import {
+  checkpointPath,
+  lastCheckpoint,
+  loadRun,
+  RunError,
+  resultCheckpoint,
+  weightsOf,
+} from '../../../export/train/saved-run.js';
+import { averageRateAt, learningRateAt } from '../../../export/train/schedule.js';
 import { finished, startCli } from '../../helpers/cli.js';
 import { dataPath, small, someImages } from '../../helpers/networks.js';
 
@@ -28,7 +35,8 @@ const recipe: Recipe = {
     weightDecay: 5e-4,
     labelSmoothing: 0.1,
     residualPenalty: 0.1,
-    augmentation: { shift: 2, flip: true },
+    average: 0.99,
+    augmentation: { resizedCrop: 0.5, shift: 2, flip: true, erase: 0.5 },
     validation: 88,
     seed: 3,
   },
@@ -185,11 +193,69 @@ t.test('images that are validated on are not trained on', async (t) => {
 });
 
 t.test('schedules rise and fall as they should', async (t) => {
-  const rate = (step: number, kind: 'one-cycle' | 'cosine') => learningRateAt(step, 100, { peak: 1, kind });
+  const rate = (step: number, kind: 'one-cycle' | 'cosine') =>
+    learningRateAt({ step, perEpoch: 10, total: 100 }, { peak: 1, kind });
   t.equal(rate(0, 'one-cycle'), 1 / 25);
   t.equal(rate(20, 'one-cycle'), 1);
   t.equal(rate(60, 'one-cycle'), 0.5);
   t.equal(rate(0, 'cosine'), 1);
   t.ok(Math.abs(rate(50, 'cosine') - 0.5) < 1e-12);
   t.ok(rate(99, 'cosine') < 0.001 && rate(99, 'one-cycle') < 0.001);
+  const steps = { kind: 'steps', peak: 2, decayAfter: [6, 8], decayFactor: 0.5 } as const;
+  const after = (step: number) => learningRateAt({ step, perEpoch: 10, total: 100 }, steps);
+  t.same([0, 59, 60, 79, 80, 99].map(after), [2, 2, 1, 1, 0.5, 0.5]);
+});
+
+t.test('the average moves towards the weights, faster in the first steps', async (t) => {
+  const [first, second] = [join(t.testdir(), 'first'), join(t.testdirName, 'second')];
+  await run(first, { steps: 1 });
+  const from = { run: (await loadRun(first))!, sha256: 'hash' };
+  const runs = [from.run];
+  for (const steps of [1, 2]) {
+    await run(second, { steps }, { from });
+    runs.push((await loadRun(second))!);
+  }
+  for (const [kind, averaged] of [
+    ['parameters', 'averageParameters'],
+    ['statistics', 'averageStatistics'],
+  ] as const)
+    for (const name of from.run[kind].keys()) {
+      const [start, one, two] = runs.map((r) => r[averaged]!.get(name)!.data as Float32Array);
+      const [, first, second] = runs.map((r) => r[kind].get(name)!.data as Float32Array);
+      const moved = (average: ArrayLike<number>, to: ArrayLike<number>, rate: number) =>
+        Array.from(average, (a, i) => a + rate * (to[i]! - a));
+      const near = (a: ArrayLike<number>, b: number[]) =>
+        b.every((v, i) => Math.abs(v - a[i]!) < 1e-6 * (1 + Math.abs(v)));
+      t.ok(near(one!, moved(start!, first!, 0.9)), `${averaged} of ${name} after a step`);
+      t.ok(near(two!, moved(one!, second!, 9 / 11)), `${averaged} of ${name} after two`);
+    }
+  t.same([...weightsOf(runs[2]!).keys()].length, runs[2]!.parameters.size + runs[2]!.statistics.size);
+  t.equal(weightsOf(runs[2]!).get('head.linear.weight'), runs[2]!.averageParameters!.get('head.linear.weight'));
+  t.equal(averageRateAt(10_000, 0.99).toFixed(6), '0.010000', 'later by its decay');
+});
+
+t.test('the best in validation and the last are kept, also by a run that was resumed', async (t) => {
+  const [whole, resumed] = [join(t.testdir(), 'whole'), join(t.testdirName, 'resumed')];
+  const settings: Partial<Settings> = {
+    average: 0,
+    schedule: { kind: 'steps', peak: 0.05, decayAfter: [2], decayFactor: 0.99 },
+  };
+  await run(whole, settings);
+  const accuracies = (await linesOf(whole)).filter((l) => l.kind === 'validation').map((l) => l.accuracy!);
+  const best = (await loadRun(whole, 'best'))!;
+  t.equal(best.accuracy, Math.max(...accuracies));
+  t.equal(best.step, 32 * (1 + accuracies.indexOf(best.accuracy!)), 'the first of the best');
+  t.equal((await resultCheckpoint(whole))!.run.step, best.step);
+  t.equal((await lastCheckpoint(whole))!.run.step, 96);
+  // Stopped after its second validation, and then as if it had been killed before the checkpoint that followed.
+  await run(resumed, { ...settings, steps: 63 });
+  const before = await readFile(checkpointPath(resumed));
+  await run(resumed, { ...settings, steps: 64 });
+  await writeFile(checkpointPath(resumed), before);
+  await run(resumed, settings);
+  t.same(
+    (await linesOf(resumed)).filter((l) => l.kind === 'validation' && l.step! % 32 === 0).map((l) => l.accuracy),
+    accuracies,
+  );
+  t.same(await readFile(checkpointPath(resumed)), await readFile(checkpointPath(whole)), 'the last');
 });
