@@ -241,7 +241,7 @@ t.test('the best in validation and the last are kept, also by a run that was res
     schedule: { kind: 'steps', peak: 0.05, decayAfter: [2], decayFactor: 0.99 },
   };
   await run(whole, settings);
-  const accuracies = (await linesOf(whole)).filter((l) => l.kind === 'validation').map((l) => l.accuracy!);
+  const accuracies = (await linesOf(whole)).filter((l) => l.kind === 'validation').map((l) => Number(l.accuracy));
   const best = (await loadRun(whole, 'best'))!;
   t.equal(best.accuracy, Math.max(...accuracies));
   t.equal(best.step, 32 * (1 + accuracies.indexOf(best.accuracy!)), 'the first of the best');
