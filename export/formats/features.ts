@@ -1,15 +1,8 @@
 import type { Chunks } from '../files/write.js';
-import type { Tensor } from '../graph/tensor.js';
+import { sizeOf, type Tensor } from '../graph/tensor.js';
 import { FormatError } from './errors.js';
-import {
-  byteWidths,
-  checkEntry,
-  checkLayout,
-  headerLength,
-  parseHeader,
-  readSafetensors,
-  writeSafetensors,
-} from './safetensors.js';
+import { floatsIn } from './floats.js';
+import { checkEntry, checkLayout, checkSpan, headerLength, parseHeader, writeSafetensors } from './safetensors.js';
 import { checkShape } from './shape.js';
 
 /** The name under which features are written and looked for. */
@@ -29,40 +22,37 @@ export const writeFeatures = (features: Tensor<'float32'>, metadata: Record<stri
   writeSafetensors({ tensors: new Map([[NAME, features]]), metadata });
 
 /**
- * Reads the tensor "features" of a safetensors file, or its only tensor.
+ * Reads the tensor "features" of a safetensors file, or its only tensor. It lies in the file's own memory where that is
+ * aligned.
  * @throws FormatError name, malformed, rank, dtype, length
  */
 export function readFeatures(bytes: Uint8Array): Tensor<'float32'> {
-  const { tensors } = explained(() => {
-    limitedLength(bytes, bytes.length);
-    return readSafetensors(bytes);
-  });
-  const tensor = tensors.get(nameAmong([...tensors.keys()]))!;
-  if (tensor.type !== 'float32') {
-    throw new FormatError('dtype', `the tensor is ${tensor.type}; expected float32 (F32)`);
-  }
-  checkShape(tensor.dims);
-  return tensor as Tensor<'float32'>;
+  const { shape, start } = locateFeatures(bytes, bytes.length);
+  return { type: 'float32', dims: shape, data: floatsIn(bytes.subarray(start, start + 4 * sizeOf(shape))) };
 }
 
 /**
- * Finds the features of a file too large to be read at once.
+ * Finds the features of a file too large to be read at once. Of its other tensors, only where they lie is checked.
  * @param beginning the first `SAFETENSORS_BEGINNING` bytes, or all
  * @param size bytes of the whole file
  * @returns their shape, and the byte of the file at which they start
  * @throws FormatError as `readFeatures`
  */
 export function locateFeatures(beginning: Uint8Array, size: number): { shape: number[]; start: number } {
-  const { from, places } = explained(() => {
+  const { from, entries } = explained(() => {
     const from = 8 + limitedLength(beginning, size);
-    const { entries } = parseHeader(beginning.subarray(8, from));
-    const places = entries.map(([name, entry]) => ({ name, ...checkEntry(name, entry, byteWidths, size - from) }));
-    checkLayout(places, size - from);
-    return { from, places };
+    return { from, ...parseHeader(beginning.subarray(8, from)) };
   });
-  const name = nameAmong(places.map((place) => place.name));
-  const { dtype, dims, start } = places.find((place) => place.name === name)!;
-  if (dtype !== 'F32') throw new FormatError('dtype', `the tensor is ${dtype}; expected float32 (F32)`);
+  const name = nameAmong(entries.map(([name]) => name));
+  const { dims, start } = explained(() => {
+    const available = size - from;
+    const place = checkEntry(name, new Map(entries).get(name), { F32: 4 }, available);
+    checkLayout(
+      entries.map(([name, entry]) => ({ name, ...checkSpan(name, entry, available) })),
+      available,
+    );
+    return place;
+  });
   checkShape(dims);
   return { shape: dims, start: from + start };
 }

@@ -1,3 +1,4 @@
+import { decodeText, EncodingError } from '../files/text.js';
 import { sizeOf, type Tensor } from '../graph/tensor.js';
 import { FormatError } from './errors.js';
 import { checkShape, isShape } from './shape.js';
@@ -36,16 +37,26 @@ export function checkNumbers(numbers: number): void {
 }
 
 /**
- * Parses JSON from a client, within limits of length and depth.
- * @throws FormatError too-large; SyntaxError
+ * Parses JSON from a client (UTF-8, with or without a byte order mark), within limits of length and depth.
+ * @throws FormatError too-large, malformed; SyntaxError
  */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length > MAX_JSON_BYTES) {
     throw new FormatError('too-large', `the JSON has ${bytes.length} bytes; at most ${MAX_JSON_BYTES} are read`);
   }
+  const text = textOf(bytes);
   const { depth } = scanJson(bytes);
   if (depth > MAX_DEPTH) throw new SyntaxError(`it is nested ${depth} deep; at most ${MAX_DEPTH} is read`);
-  return JSON.parse(new TextDecoder().decode(bytes));
+  return JSON.parse(text);
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decodeText(bytes);
+  } catch (cause) {
+    if (!(cause instanceof EncodingError)) throw cause;
+    throw new FormatError('malformed', `the JSON cannot be read: ${cause.message}`, { cause });
+  }
 }
 
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
@@ -66,24 +77,57 @@ export function scanJson(bytes: Uint8Array): { depth: number; members: number } 
 }
 
 /**
- * Reads `{"shape": […], "data": […]}`; other members are ignored.
+ * Reads `{"shape": […], "data": […]}`; other members are ignored. The data is a flat list, or lists in lists as NumPy's
+ * `tolist()` gives them, which need no shape and no object around them.
  * @throws FormatError malformed, rank, dtype, length, nan, infinite, too-large
  */
 export function readJson(bytes: Uint8Array): Tensor<'float32'> {
-  const { shape, data } = (parsed(bytes) ?? {}) as Partial<Record<keyof JsonTensor, unknown>>;
-  if (!isShape(shape)) throw new FormatError('malformed', 'the JSON has no "shape" with whole numbers');
-  checkShape(shape);
-  if (!Array.isArray(data)) throw new FormatError('malformed', 'the JSON has no "data" with a flat list of numbers');
-  checkNumbers(data.length);
-  const wrong = data.findIndex((v) => typeof v !== 'number');
-  if (wrong >= 0) {
-    const problem = data[wrong] === null ? 'nan' : 'dtype';
-    throw new FormatError(problem, `the entry data[${wrong}] is ${kindOf(data[wrong])}, not a number`);
+  const json = parsed(bytes);
+  const { shape, data } = (Array.isArray(json) ? { data: json } : Object(json)) as Partial<Record<string, unknown>>;
+  if (!Array.isArray(data)) throw new FormatError('malformed', 'the JSON has no "data" with a list of numbers');
+  const lists = shapeOf(data);
+  const dims = shape ?? (lists.length > 1 ? lists : undefined);
+  if (!isShape(dims)) throw new FormatError('malformed', 'the JSON has no "shape" with whole numbers');
+  checkShape(lists);
+  checkShape(dims);
+  checkNumbers(sizeOf(lists));
+  const numbers = numbersIn(data, lists);
+  if (lists.length > 1 ? `${dims}` !== `${lists}` : sizeOf(dims) !== numbers.length) {
+    const held = lists.length > 1 ? `lists of shape [${lists}]` : `${numbers.length}`;
+    throw new FormatError('length', `shape [${dims}] takes ${sizeOf(dims)} numbers, but "data" holds ${held}`);
   }
-  if (sizeOf(shape) !== data.length) {
-    throw new FormatError('length', `shape [${shape}] takes ${sizeOf(shape)} numbers, but "data" holds ${data.length}`);
+  return { type: 'float32', dims, data: new Float32Array(numbers) };
+}
+
+/** The lengths of lists in lists, by the first entry of each. */
+const shapeOf = (list: readonly unknown[]): number[] => [
+  list.length,
+  ...(Array.isArray(list[0]) ? shapeOf(list[0]) : []),
+];
+
+/** The numbers in lists of this shape. @throws FormatError length, dtype, nan */
+function numbersIn(data: readonly unknown[], lists: readonly number[]): number[] {
+  const ragged = raggedAt(data, lists);
+  if (ragged !== undefined) {
+    throw new FormatError('length', `the list data${ragged} is not as long as the others of the shape [${lists}]`);
   }
-  return { type: 'float32', dims: shape, data: new Float32Array(data as number[]) };
+  const numbers = data.flat(lists.length - 1);
+  const wrong = numbers.findIndex((v) => typeof v !== 'number');
+  if (wrong < 0) return numbers as number[];
+  const problem = numbers[wrong] === null ? 'nan' : 'dtype';
+  const where = lists.length > 1 ? `${wrong} of the data` : `data[${wrong}]`;
+  throw new FormatError(problem, `the entry ${where} is ${kindOf(numbers[wrong])}, not a number`);
+}
+
+/** The place of the first value that is not a list of the length that its depth has; undefined where all are. */
+function raggedAt(value: unknown, [size, ...inner]: readonly number[]): string | undefined {
+  if (!Array.isArray(value) || value.length !== size) return '';
+  if (inner.length === 0) return undefined;
+  for (const [i, entry] of value.entries()) {
+    const place = raggedAt(entry, inner);
+    if (place !== undefined) return `[${i}]${place}`;
+  }
+  return undefined;
 }
 
 function parsed(bytes: Uint8Array): unknown {

@@ -1,6 +1,8 @@
 import type { Chunks } from '../files/write.js';
 import { bytesOf, sizeOf, type Tensor, transposed } from '../graph/tensor.js';
 import { FormatError } from './errors.js';
+import { floatsIn } from './floats.js';
+import { readPython } from './python.js';
 import { checkShape } from './shape.js';
 
 const MAGIC = '\x93NUMPY';
@@ -43,7 +45,7 @@ interface Header {
  */
 export function readNpy(bytes: Uint8Array): Tensor<'float32'> {
   const { fortran, shape, end } = locateNpy(bytes, bytes.length);
-  const data = floats(bytes.subarray(end));
+  const data = floatsIn(bytes.subarray(end));
   if (!fortran) return { type: 'float32', dims: shape, data };
   const axes = shape.map((_, i) => shape.length - 1 - i);
   return transposed({ type: 'float32', dims: [...shape].reverse(), data }, axes);
@@ -69,16 +71,14 @@ export function locateNpy(beginning: Uint8Array, size: number): Omit<Header, 'de
   return { fortran, shape, end };
 }
 
-function floats(bytes: Uint8Array): Float32Array {
-  const { buffer, byteOffset, length } =
-    bytes.byteOffset % Float32Array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
-  return new Float32Array(buffer, byteOffset, length / Float32Array.BYTES_PER_ELEMENT);
-}
+/** NumPy's names of float32: with no byte order, that of the machine, little-endian or big-endian. */
+const FLOAT32 = /^(?:([<>=|]?)f4?|float32|single)$/;
 
 function checkType(descr: string): void {
-  if (descr === '<f4') return;
-  if (descr === '>f4') throw new FormatError('byte-order', 'the .npy file is big-endian (">f4")');
-  throw new FormatError('dtype', `the .npy file holds "${descr}"; expected float32 ("<f4")`);
+  const [known, order] = FLOAT32.exec(descr) ?? [];
+  if (order === '>') throw new FormatError('byte-order', `the .npy file is big-endian ("${descr}")`);
+  if (known !== undefined) return;
+  throw new FormatError('dtype', `the .npy file holds "${descr.slice(0, 64)}"; expected float32 ("<f4")`);
 }
 
 function readHeader(bytes: Uint8Array): Header {
@@ -94,17 +94,23 @@ function readHeader(bytes: Uint8Array): Header {
   if (end > bytes.length) {
     throw new FormatError('length', `the .npy file ends inside its header, after ${bytes.length} bytes`);
   }
-  const text = new TextDecoder('latin1').decode(bytes.subarray(start, end));
-  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
-  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
-  const sizes = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(text)?.[1];
-  if (order === undefined || sizes === undefined) {
+  return { ...readDictionary(new TextDecoder('latin1').decode(bytes.subarray(start, end))), end };
+}
+
+function readDictionary(text: string): Omit<Header, 'end'> {
+  const { descr, fortran_order: fortran, shape, ...others } = dictionaryIn(text);
+  if (Object.keys(others).length > 0) throw new FormatError('malformed', 'the .npy header has more than three entries');
+  if (typeof fortran !== 'boolean' || !Array.isArray(shape) || !shape.every((size) => typeof size === 'number')) {
     throw new FormatError('malformed', 'the .npy header lacks its order or shape');
   }
-  if (descr === undefined) throw new FormatError('dtype', 'the .npy file holds records, not plain numbers');
-  const shape = sizes
-    .split(',')
-    .filter((s) => s.trim() !== '')
-    .map(Number);
-  return { descr, fortran: order === 'True', shape, end };
+  if (typeof descr !== 'string') throw new FormatError('dtype', 'the .npy file holds records, not plain numbers');
+  return { descr, fortran, shape };
+}
+
+function dictionaryIn(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(readPython(text)) as Record<string, unknown>;
+  } catch (cause) {
+    throw new FormatError('malformed', 'the .npy header is not a dictionary as NumPy writes it', { cause });
+  }
 }

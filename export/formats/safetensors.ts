@@ -14,7 +14,7 @@ const types = {
   BOOL: 'bool',
 } as const satisfies Record<string, DType>;
 /** Bytes of an element. */
-export const byteWidths = { F32: 4, I8: 1, I32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
+const byteWidths = { F32: 4, I8: 1, I32: 4, I64: 8, U8: 1, BOOL: 1 } as const;
 type Code = keyof typeof types;
 
 /** Whether a file begins like safetensors: a length of 8 bytes comes before the brace of the header. */
@@ -152,7 +152,7 @@ export function checkEntry<C extends string>(
   byteWidths: Readonly<Record<C, number>>,
   available: number,
 ): Place<C> {
-  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  const { dtype, shape } = (entry ?? {}) as Record<string, unknown>;
   if (typeof dtype !== 'string' || !Object.hasOwn(byteWidths, dtype)) {
     throw new FormatError(
       'dtype',
@@ -160,17 +160,29 @@ export function checkEntry<C extends string>(
     );
   }
   if (!isShape(shape)) throw new FormatError('malformed', `tensor ${name} has no valid shape`);
-  if (!isShape(offsets) || offsets.length !== 2)
-    throw new FormatError('length', `tensor ${name} has no valid data_offsets`);
-  const [start, end] = offsets as [number, number];
+  const { start, end } = checkSpan(name, entry, available);
   const size = sizeOf(shape) * byteWidths[dtype as C];
-  if (!Number.isSafeInteger(size) || start > end || end > available || end - start !== size) {
-    throw new FormatError(
-      'length',
-      `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end} of ${available}`,
-    );
+  if (!Number.isSafeInteger(size) || end - start !== size) {
+    throw new FormatError('length', `tensor ${name}: [${shape}] takes ${size} bytes, offsets ${start} to ${end}`);
   }
   return { dtype: dtype as C, dims: shape, start, end };
+}
+
+/**
+ * Where a header says that a tensor lies, whatever its type; in bytes from the end of the header.
+ * @param available bytes that follow the header
+ * @throws FormatError when it cannot lie there
+ */
+export function checkSpan(name: string, entry: unknown, available: number): Pick<Place<string>, 'start' | 'end'> {
+  const { data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
+  if (!isShape(offsets) || offsets.length !== 2) {
+    throw new FormatError('length', `tensor ${name} has no valid data_offsets`);
+  }
+  const [start, end] = offsets as [number, number];
+  if (start > end || end > available) {
+    throw new FormatError('length', `tensor ${name} has offsets ${start} to ${end} of ${available}`);
+  }
+  return { start, end };
 }
 
 /** @throws FormatError when tensors overlap, or leave gaps before, between or behind them */

@@ -25,9 +25,11 @@ import type { OnnxAttribute } from './op.js';
 import { show, staticShape, type TensorType } from './shape.js';
 import { bytesOf, onnxType, type Tensor } from './tensor.js';
 
-/** ONNX operator set and file format that graphs are written in. */
+/** ONNX operator set that graphs are written in, and the version of the file format that came with it (ONNX 1.15). */
 const OPSET = 20n;
-const IR_VERSION = 10n;
+const IR_VERSION = 9n;
+/** The operator set of ONNX Runtime, which a model imports only if it uses it. */
+const MICROSOFT = 'com.microsoft';
 
 /** Where a parameter's data lies: in the model itself, or in a file beside it that several models share. */
 export type ParameterData =
@@ -41,14 +43,14 @@ export type ParameterData =
  */
 export function emit(graph: Graph, dataOf: (p: Parameter) => ParameterData): Uint8Array<ArrayBuffer> {
   const writer = new Writer(graph, dataOf);
+  const proto = writer.graphProto();
+  const domains = new Map([['', OPSET]]);
+  if (proto.node.some(({ domain }) => domain === MICROSOFT)) domains.set(MICROSOFT, 1n);
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'irevnet',
-    opsetImport: [
-      create(OperatorSetIdProtoSchema, { domain: '', version: OPSET }),
-      create(OperatorSetIdProtoSchema, { domain: 'com.microsoft', version: 1n }),
-    ],
-    graph: writer.graphProto(),
+    opsetImport: [...domains].map(([domain, version]) => create(OperatorSetIdProtoSchema, { domain, version })),
+    graph: proto,
   });
   return toBinary(ModelProtoSchema, model);
 }

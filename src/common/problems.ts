@@ -43,7 +43,7 @@ export const problems = {
   'image-type-unsupported': {
     status: 415,
     title: 'Unsupported image type',
-    advice: 'Convert it to JPEG, PNG, WebP, GIF, TIFF or AVIF.',
+    advice: 'Convert it to JPEG, PNG, WebP, GIF, AVIF, or TIFF of 8 or 16 bits.',
   },
   'image-truncated': { status: 400, title: 'Truncated image', advice: 'Upload the whole file again.' },
   'image-corrupt': { status: 400, title: 'Damaged image', advice: 'Open and save it again with an image program.' },

@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
-import sharp from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import { Problem } from '../common/problems.js';
 import { Semaphore } from '../common/semaphore.js';
 import { type FitOptions, fitting } from './fit.js';
+import { explained } from './libvips-errors.js';
 import type { Done, Picture } from './picture.js';
 import { readPlainPng } from './plain-png.js';
+import { checkSamples, toBytes } from './samples.js';
 import { countScans } from './scans.js';
 import { type ImageType, sniff } from './sniff.js';
 
@@ -67,17 +69,34 @@ async function decodeByLibvips(type: ImageType, bytes: Uint8Array, options: Deco
   if (type === 'jpeg' && metadata.isProgressive && countScans(bytes, MAX_SCANS + 1) > MAX_SCANS) {
     throw new Problem('image-corrupt', `the JPEG file has more than ${MAX_SCANS} scans`);
   }
+  checkSamples(type, metadata);
   const image = sharp(bytes, { ...source, limitInputPixels: options.maxPixels }).autoOrient();
-  // sharp turns 16-bit colours that have a profile into Display P3, and then takes them for sRGB; not so 8-bit ones.
-  if (metadata.hasProfile && metadata.space === 'rgb16') image.pipelineColourspace('srgb');
   const fit = fitting({ width, height }, options);
-  const pipeline = fit.apply(image).toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' });
-  const { data, info } = await explained(type, bytes, () =>
-    pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true }),
-  );
+  const render = isDeep(metadata) ? renderDeep : renderPlain;
+  const { width: across, height: down, data } = await explained(type, bytes, () => render(fit.apply(image), metadata));
   const turned: Done[] = (metadata.orientation ?? 1) > 1 ? ['rotated'] : [];
-  const picture = fit.finish({ width: info.width, height: info.height, channels: 4, data, done: turned });
+  const picture = fit.finish({ width: across, height: down, channels: 4, data, done: turned });
   return { type, width, height, picture };
+}
+
+type Rendered = Pick<Picture, 'width' | 'height' | 'data'>;
+
+/** sRGB with alpha, 8 bits. */
+async function renderPlain(image: Sharp): Promise<Rendered> {
+  const pipeline = image.toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' });
+  const { data, info } = await pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data };
+}
+
+/** Whether an image has a profile and 16 bits. sharp turns colours into Display P3 then, and disregards the profile of grey. */
+const isDeep = ({ hasProfile, space }: Metadata): boolean => hasProfile && (space === 'rgb16' || space === 'grey16');
+
+/** The same of a deep image: its colours are kept, in all bits, until the last step, which heeds their profile. */
+async function renderDeep(image: Sharp, { space }: Metadata): Promise<Rendered> {
+  const pipeline = image.toColourspace(space).withIccProfile('srgb').ensureAlpha().raw({ depth: 'ushort' });
+  const { data, info } = await pipeline.timeout({ seconds: DECODE_SECONDS }).toBuffer({ resolveWithObject: true });
+  const { buffer } = new Uint8Array(data);
+  return { width: info.width, height: info.height, data: toBytes(new Uint16Array(buffer)) };
 }
 
 function typeOf(bytes: Uint8Array): ImageType {
@@ -87,27 +106,4 @@ function typeOf(bytes: Uint8Array): ImageType {
     throw new Problem('not-an-image', `the ${bytes.length} bytes received do not begin like any known image file`);
   if ('refused' in sniffed) throw new Problem('image-type-unsupported', `${sniffed.refused} files are not read`);
   return sniffed.read;
-}
-
-/** What libvips says where a JPEG, GIF or AVIF file ends early. Of other types it says only that they cannot be read. */
-const TRUNCATED = /premature end|unexpected end|bad seek/i;
-
-/** Runs libvips, and translates its errors for clients. @throws Problem image-truncated, image-corrupt */
-async function explained<T>(type: ImageType, bytes: Uint8Array, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    const { message } = error as Error;
-    const name = type.toUpperCase();
-    if (TRUNCATED.test(message)) {
-      throw new Problem('image-truncated', `the ${name} file ends too early, after ${bytes.length} bytes`, {
-        cause: error,
-      });
-    }
-    throw new Problem(
-      'image-corrupt',
-      `the file begins like ${name} but cannot be decoded: it is damaged, or its end is missing`,
-      { cause: error },
-    );
-  }
 }

@@ -26,6 +26,8 @@ const signatures: readonly (readonly [Sniffed, (bytes: Uint8Array) => boolean])[
   [{ refused: 'HEIC' }, (b) => /hei[cxms]|hev[cx]|mif1|msf1/.test(brands(b))],
   [{ refused: 'JPEG XL' }, starts('\xff\x0a', '\0\0\0\x0cJXL ')],
   [{ refused: 'JPEG 2000' }, starts('\0\0\0\x0cjP  ', '\xff\x4f\xff\x51')],
+  [{ refused: 'gzip' }, starts('\x1f\x8b')],
+  [{ refused: 'ZIP' }, starts('PK\x03\x04')],
   [{ refused: 'Photoshop' }, starts('8BPS')],
   [{ refused: 'PDF' }, starts('%PDF')],
   [{ refused: 'BMP' }, (b) => text(b, 0, 2) === 'BM' && b.length > 26 && text(b, 6, 10) === '\0\0\0\0'],

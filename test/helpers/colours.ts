@@ -109,3 +109,31 @@ export function withProfile(png: Buffer, profile: Uint8Array): Buffer {
   const header = 8 + 25;
   return Buffer.concat([png.subarray(0, header), length, typed, check, png.subarray(header)]);
 }
+
+/** Primaries of sRGB, adapted to D50. */
+const PRIMARIES = { r: [0.43607, 0.22249, 0.01392], g: [0.38515, 0.71687, 0.09708], b: [0.14307, 0.06061, 0.7141] };
+const D50 = [0.9642, 1, 0.8249];
+
+/** A profile of grey, or of sRGB's primaries, whose light is v^γ. ICC.1:2010, sections 7.2 to 10.5 */
+export function gammaProfile(space: 'GRAY' | 'RGB ', gamma: number): Buffer {
+  const u32 = (...values: number[]) => Buffer.from(values.flatMap((v) => [v >> 24, v >> 16, v >> 8, v]));
+  const xyz = (values: readonly number[]) => u32(...values.map((v) => Math.round(v * 65536)));
+  const point = (values: readonly number[]) => Buffer.concat([Buffer.from('XYZ \0\0\0\0'), xyz(values)]);
+  const curve = Buffer.concat([Buffer.from('curv\0\0\0\0'), u32(1, Math.round(256 * gamma) << 16)]);
+  const colours = Object.entries(PRIMARIES).flatMap(([name, values]) => [
+    [`${name}TRC`, curve] as const,
+    [`${name}XYZ`, point(values)] as const,
+  ]);
+  const tags = [['wtpt', point(D50)] as const, ...(space === 'GRAY' ? [['kTRC', curve] as const] : colours)];
+  const data = tags.map(([, bytes]) => bytes);
+  const first = 128 + 4 + 12 * tags.length;
+  const places = data.map((_, i) => first + Buffer.concat(data.slice(0, i)).length);
+  const table = tags.map(([name, bytes], i) => Buffer.concat([Buffer.from(name), u32(places[i]!, bytes.length)]));
+  const body = Buffer.concat([u32(tags.length), ...table, ...data]);
+  const header = Buffer.alloc(128);
+  header.writeUInt32BE(128 + body.length);
+  header.write(`lcms\x02\x40\0\0mntr${space}XYZ `, 4, 'latin1');
+  header.write('acsp', 36);
+  xyz(D50).copy(header, 68);
+  return Buffer.concat([header, body]);
+}

@@ -42,7 +42,8 @@ export const blackIdat = (width = 28, height = 28): Buffer => pngChunk('IDAT', z
 export const compressedChunk = (type: 'zTXt' | 'iCCP', bytes: Uint8Array): Buffer =>
   pngChunk(type, Buffer.concat([latin1('name\0\0'), bytes]));
 
-type Entry = readonly [tag: number, type: 3 | 4, count: number, value: number];
+/** Types are SHORT (3), LONG (4) and UNDEFINED (7). */
+export type Entry = readonly [tag: number, type: 3 | 4 | 7, count: number, value: number];
 
 /** The entries of a grey TIFF page of 8 bits whose pixels lie at byte 8. TIFF 6.0, section 4 */
 export const greyPage = (width: number, height: number, bytes: number): Entry[] => [
@@ -56,6 +57,10 @@ export const greyPage = (width: number, height: number, bytes: number): Entry[] 
   [278, 4, 1, height],
   [279, 4, 1, bytes],
 ];
+
+/** A page whose entries are changed, or that has more of them; entries are in the order of their tags. */
+export const pageWith = (page: readonly Entry[], ...changed: readonly Entry[]): Entry[] =>
+  [...page.filter(([tag]) => !changed.some(([other]) => other === tag)), ...changed].sort(([a], [b]) => a - b);
 
 /** A TIFF file of pixels and pages; the last page is followed by the page `after`, or by none. */
 export function tiffOf(data: Uint8Array, pages: readonly (readonly Entry[])[], after?: number): Buffer {

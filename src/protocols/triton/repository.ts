@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { link, lstat, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFolder, writeListed } from '../../../export/files/write.js';
 import { readModelFolder } from '../../../export/model/folder.js';
@@ -31,7 +31,7 @@ interface Entry {
  */
 export async function writeRepository(folder: string, repository: string, settings: TritonSettings): Promise<string[]> {
   const manifest = await readModelFolder(folder);
-  const entries = entriesOf(manifest, folder, repository, settings);
+  const entries = entriesOf(manifest, folder, settings);
   const mark = `# Written by irevnet export --triton of the model ${manifest.name}\n`;
   const former = await formerEntries(repository, [manifest.name, inverseOf(manifest), roundTripOf(manifest)], mark);
   for (const entry of entries) await writeEntry(join(repository, entry.name), entry, mark);
@@ -43,30 +43,27 @@ export async function writeRepository(folder: string, repository: string, settin
 const inverseOf = ({ name }: Manifest) => `${name}-inverse`;
 const roundTripOf = ({ name }: Manifest) => `${name}-round-trip`;
 
-function entriesOf(manifest: Manifest, folder: string, repository: string, settings: TritonSettings): Entry[] {
+function entriesOf(manifest: Manifest, folder: string, settings: TritonSettings): Entry[] {
   const served = servedModels([manifest]);
   const forward = served.get(manifest.name)!;
   const inverse = served.get(inverseOf(manifest));
-  const first = { ...graphEntry(forward, folder, join(folder, WEIGHTS_FILE), settings), labels: manifest.labels };
+  const first = { ...graphEntry(forward, folder, settings), labels: manifest.labels };
   if (!inverse) return [first];
-  // Linked to the first copy, so that weights from another file system are copied once.
-  const weights = join(repository, manifest.name, VERSION, WEIGHTS_FILE);
   const name = roundTripOf(manifest);
   const config = roundTripConfig(name, forward, inverse, settings);
-  return [
-    first,
-    graphEntry(inverse, folder, weights, settings),
-    { name, config, labels: manifest.labels, fill: explainEmpty },
-  ];
+  return [first, graphEntry(inverse, folder, settings), { name, config, labels: manifest.labels, fill: explainEmpty }];
 }
 
-/** A graph under the backend's default name, with its weights beside it, where ONNX Runtime looks for them. */
-const graphEntry = (served: Served, folder: string, weights: string, settings: TritonSettings): Entry => ({
+/**
+ * A graph under the backend's default name, with its weights beside it, where ONNX Runtime looks for them. They are a copy:
+ * readers of ONNX refuse weights outside of the model's folder, and files of several names.
+ */
+const graphEntry = (served: Served, folder: string, settings: TritonSettings): Entry => ({
   name: served.name,
   config: graphConfig(served, settings),
   fill: async (version) => {
     await copy(join(folder, graphFile(served.graph)), join(version, 'model.onnx'));
-    await linkOrCopy(weights, join(version, WEIGHTS_FILE));
+    await copy(join(folder, WEIGHTS_FILE), join(version, WEIGHTS_FILE));
   },
 });
 
@@ -114,15 +111,3 @@ const writeEntry = (path: string, { config, labels, fill }: Entry, mark: string)
 const line = (label: string): string => `${label.replace(/\s+/g, ' ')}\n`;
 
 const copy = (from: string, to: string) => writeListed(to, createReadStream(from));
-
-/**
- * Links a large file, or copies it where it cannot be linked: on another file system, or owned by another user. Symbolic
- * links do not work: ONNX Runtime refuses weights outside of the model's folder.
- */
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(await realpath(from), to);
-  } catch {
-    await copy(from, to);
-  }
-}

@@ -5,6 +5,7 @@ import {
   cmykJpeg,
   cmykTiff,
   deepQuarters,
+  gammaProfile,
   profileOf,
   type Quarters,
   quarters,
@@ -12,6 +13,7 @@ import {
   withProfile,
   ycckJpeg,
 } from '../../helpers/colours.js';
+import { type Entry, greyPage, pageWith, tiffOf } from '../../helpers/hostile.js';
 
 const [WIDTH, HEIGHT] = [64, 48];
 
@@ -166,6 +168,113 @@ t.test('an embedded profile is heeded, in 8 and 16 bits', async (t) => {
   await looksLike(t, 'JPEG converted to Display P3 and back', jpeg, colours, 2);
 });
 
+t.test('a grey profile is heeded, in 8 and 16 bits, of PNG and TIFF, with alpha and without', async (t) => {
+  for (const gamma of [1, 1.8]) {
+    const profile = gammaProfile('GRAY', gamma);
+    const expected = greys.map(([v]) => [255 * encoded((v! / 255) ** gamma)]);
+    for (const [name, make] of Object.entries({ '8 bits': grey, '16 bits': deep })) {
+      const file = await make(greys).png().toBuffer();
+      await looksLike(t, `γ ${gamma}, ${name}`, withProfile(file, profile), threefold(expected), 2);
+      const interlaced = await make(greys).png({ progressive: true }).toBuffer();
+      await looksLike(t, `γ ${gamma}, ${name}, interlaced`, withProfile(interlaced, profile), threefold(expected), 2);
+      const clear = await make(translucent(greys)).png().toBuffer();
+      const page = onWhite(threefold(expected));
+      await looksLike(t, `γ ${gamma}, ${name}, transparent`, withProfile(clear, profile), page, 2);
+    }
+    for (const bytes of [1, 2]) {
+      const image = bytes === 1 ? grey(greys) : deep(greys);
+      const pixels = await image.raw({ depth: bytes === 1 ? 'uchar' : 'ushort' }).toBuffer();
+      const tags: Entry[] = [
+        [258, 3, 1, 8 * bytes],
+        [34675, 7, profile.length, 8 + pixels.length],
+      ];
+      const page = pageWith(greyPage(WIDTH, HEIGHT, pixels.length), ...tags);
+      const file = tiffOf(Buffer.concat([pixels, profile]), [page]);
+      await looksLike(t, `γ ${gamma}, TIFF of ${8 * bytes} bits`, file, threefold(expected), 2);
+    }
+  }
+});
+
+t.test('a dark colour of 16 bits is not rounded to 8 before its profile is heeded', async (t) => {
+  const dark = new Uint16Array(3 * 784).fill(257 / 2);
+  const raw = { width: 28, height: 28, channels: 3 } as const;
+  const file = await sharp(dark, { raw }).toColourspace('rgb16').png().toBuffer();
+  const { pixels } = await prepared(withProfile(file, gammaProfile('RGB ', 1)), 28, 28);
+  // 0 and 1 of 255 would be 0 and 13.
+  t.same(pixels, new Uint8Array(3 * 784).fill(Math.round(255 * encoded(0.5 / 255))));
+});
+
+t.test('an embedded profile is heeded in every kind of file that has one', async (t) => {
+  const p3 = await profileOf('p3');
+  const tagged = () => picture(colours).withIccProfile('p3');
+  const files = {
+    'lossless WebP': tagged().webp({ lossless: true }),
+    'TIFF, LZW': tagged().tiff({ compression: 'lzw' }),
+    AVIF: tagged().avif({ ...best, effort: 0 }),
+    'AVIF of 10 bits': tagged().avif({ ...best, effort: 0, bitdepth: 10 }),
+    'turned TIFF': tagged().rotate(180).withMetadata({ orientation: 3 }).tiff(),
+  };
+  for (const [name, image] of Object.entries(files)) await looksLike(t, name, await image.toBuffer(), colours, 3);
+  const palette = await picture(colours).png({ palette: true }).toBuffer();
+  await looksLike(t, 'PNG with a palette', withProfile(palette, p3), colours.map(p3ToSrgb), 2);
+  // sharp takes numbers of 16 bits for Display P3's already.
+  const turned = deep(colours).rotate(180).withIccProfile('p3').withMetadata({ orientation: 3 });
+  const file = await turned.tiff({ compression: 'lzw' }).toBuffer();
+  await looksLike(t, 'turned TIFF of 16 bits', file, colours.map(p3ToSrgb), 2);
+});
+
+t.test(
+  'TIFF files of which nobody can tell what is white are refused, and other kinds that are not read',
+  async (t) => {
+    const pixels = Buffer.alloc(16 * 784);
+    const [BITS, COMPRESSION, COLOURS, SAMPLES, FORMAT] = [258, 259, 262, 277, 339];
+    const [UNSIGNED, SIGNED, FLOAT, COMPLEX] = [1, 2, 3, 6];
+    const numbers = (bits: number, format: number): Entry[] => [
+      [BITS, 3, 1, bits],
+      [FORMAT, 3, 1, format],
+    ];
+    const files: Readonly<Record<string, readonly [RegExp, ...Entry[]]>> = {
+      float16: [/holds floating-point numbers/, ...numbers(16, FLOAT)],
+      float32: [/holds floating-point numbers/, ...numbers(32, FLOAT)],
+      float64: [/samples of a kind/, ...numbers(64, FLOAT)],
+      complex: [/samples of a kind/, ...numbers(64, COMPLEX)],
+      int8: [/holds signed numbers/, ...numbers(8, SIGNED)],
+      int16: [/holds signed numbers/, ...numbers(16, SIGNED)],
+      int32: [/holds signed numbers/, ...numbers(32, SIGNED)],
+      uint32: [/holds numbers of 32 bits/, ...numbers(32, UNSIGNED)],
+      uint12: [/samples of a kind/, ...numbers(12, UNSIGNED)],
+      uint24: [/samples of a kind/, ...numbers(24, UNSIGNED)],
+      'five channels': [/has 5 channels; expected at most 2/, [SAMPLES, 3, 1, 5]],
+      'a mosaic of colours': [/samples of a kind/, [COLOURS, 3, 1, 32803]],
+      Zstandard: [/is compressed in a way/, [COMPRESSION, 3, 1, 50000]],
+      LZMA: [/is compressed in a way/, [COMPRESSION, 3, 1, 34925]],
+      'a compression that nobody knows': [/is compressed in a way/, [COMPRESSION, 3, 1, 99]],
+    };
+    for (const [name, [message, ...entries]] of Object.entries(files)) {
+      const file = tiffOf(pixels, [pageWith(greyPage(28, 28, pixels.length), ...entries)]);
+      await t.rejects(prepared(file, 28, 28), { code: 'image-type-unsupported', message }, name);
+    }
+    const jpeg = await picture(colours).jpeg(best).toBuffer();
+    jpeg[jpeg.indexOf('\xff\xc0', 0, 'latin1') + 4] = 12;
+    await t.rejects(prepared(jpeg, 28, 28), { code: 'image-type-unsupported', message: /JPEG .* more than 8 bits/ });
+  },
+);
+
+t.test('samples of 1, 2 and 4 bits are read from TIFF', async (t) => {
+  const uniform = async (byte: number, width: number, ...entries: Entry[]) => {
+    const pixels = Buffer.alloc(6 * 784, byte);
+    const file = tiffOf(pixels, [pageWith(greyPage(width, 28, pixels.length), ...entries)]);
+    return (await prepared(file, 28, 28)).pixels.subarray(0, 3);
+  };
+  const bits = (n: number): Entry => [258, 3, 1, n];
+  t.same(await uniform(0xff, 32, bits(1)), [255, 255, 255]);
+  t.same(await uniform(0x55, 32, bits(2)), [85, 85, 85]);
+  t.same(await uniform(0x77, 32, bits(4)), [119, 119, 119]);
+});
+
+/** sRGB's curve: light from 0 to 1 as a number from 0 to 1. https://www.w3.org/TR/css-color-4/#color-conversion-code */
+const encoded = (light: number): number => (light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055);
+
 /** https://www.w3.org/TR/css-color-4/#color-conversion-code */
 function p3ToSrgb(colour: readonly number[]): number[] {
   const [r, g, b] = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
@@ -174,9 +283,7 @@ function p3ToSrgb(colour: readonly number[]): number[] {
     -0.0420569547 * r! + 1.0420569547 * g!,
     -0.0196375546 * r! - 0.0786360456 * g! + 1.0982736001 * b!,
   ];
-  return linear
-    .map((v) => Math.min(1, Math.max(0, v)))
-    .map((v) => 255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055));
+  return linear.map((v) => Math.min(1, Math.max(0, v))).map((v) => 255 * encoded(v));
 }
 
 t.test('all eight EXIF orientations are undone, in every kind of file that has them', async (t) => {
