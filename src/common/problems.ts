@@ -29,6 +29,11 @@ export const problems = {
     title: 'Unsupported media type',
     advice: 'Name the type of the body in Content-Type.',
   },
+  'body-encoded': {
+    status: 415,
+    title: 'Compressed body',
+    advice: 'Send the bytes as they are, without Content-Encoding.',
+  },
   'json-too-large': {
     status: 413,
     title: 'Too many numbers for JSON',

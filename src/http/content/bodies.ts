@@ -14,8 +14,8 @@ declare module 'fastify' {
 /**
  * Reads every body but those of forms into memory, whatever its type. Memory is reserved as bytes arrive, not as the client
  * announces them: a body has at most the route's `bodyLimit`, all bodies together at most `maxBuffer`. Bytes that arrive
- * after the reply are read and dropped; where they may be many, the connection closes instead.
- * @throws Problem too-many-bytes, overloaded, request-timeout, request-malformed
+ * after the reply are read and dropped; where they may be many, the connection closes instead. Compressed bodies are refused.
+ * @throws Problem body-encoded, too-many-bytes, overloaded, request-timeout, request-malformed
  */
 export function installBodies(app: FastifyInstance, maxBuffer: number): void {
   let held = 0;
@@ -39,10 +39,22 @@ export function installBodies(app: FastifyInstance, maxBuffer: number): void {
     const mayBeLarge = announced(request, Number.POSITIVE_INFINITY) > request.routeOptions.bodyLimit;
     if (request.raw.complete === false && mayBeLarge) reply.header('connection', 'close');
   });
+  app.addHook('preParsing', async (request) => {
+    if (!request.is404) refuseCompressed(request);
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: Readable) =>
     request.is404 ? Promise.resolve() : readBody(request, payload),
   );
+}
+
+/** Refuses a body that has to be unpacked. RFC 9110, section 15.5.16 @throws Problem body-encoded */
+function refuseCompressed({ headers }: FastifyRequest): void {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  const encodings = (headers['content-encoding'] ?? '').toLowerCase().split(',');
+  const encoded = encodings.find((encoding) => !['', 'identity'].includes(encoding.trim()));
+  if (!hasBody || encoded === undefined) return;
+  throw new Problem('body-encoded', `the body has the Content-Encoding ${encoded.trim().slice(0, 40)}; expected none`);
 }
 
 /** The bytes that the client announces for a body, or `unknown`. */

@@ -84,6 +84,7 @@ function sendProblem(reply: FastifyReply, code: ProblemCode, message: string, er
   const oip = OIP.test(request.url);
   request.failure = { code, ...(status >= 500 && error && !problem && { error }) };
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  if (code === 'body-encoded') reply.header('accept-encoding', 'identity');
   return reply
     .code(status)
     .header('content-type', oip ? 'application/json' : 'application/problem+json')

@@ -6,7 +6,7 @@ import { Problem, type ProblemCode } from '../../common/problems.js';
 export interface Part {
   /** Empty when the part has no name. */
   readonly field: string;
-  /** False for a text value. */
+  /** False for a text value: a part without a file name and without a media type of its own. RFC 7578, section 4.4 */
   readonly isFile: boolean;
   readonly data: Buffer;
 }
@@ -22,6 +22,12 @@ const parserCodes: Readonly<Record<string, ProblemCode>> = {
 
 /** The boundary in a Content-Type. RFC 2046, section 5.1.1 */
 const BOUNDARY = /boundary=(?:"[^"]{1,70}"|[^\s";]{1,70})\s*(?:;|$)/i;
+
+/** The media type of a part that declares none. */
+const TEXT = 'text/plain';
+
+/** Values of Content-Transfer-Encoding that change the bytes. RFC 7578, section 4.7, has clients not send them. */
+const ENCODED = ['base64', 'quoted-printable'];
 
 /** Has forms parsed by @fastify/multipart, as `parseForm` asks for it. */
 export async function installMultipart(app: FastifyInstance): Promise<void> {
@@ -51,7 +57,10 @@ export async function parseForm(request: FastifyRequest, maxParts: number, most:
   try {
     for await (const part of request.parts(options)) {
       if (part.type !== 'file') throw malformed('it has a part without data');
-      parts.push({ field: part.fieldname ?? '', isFile: part.filename !== undefined, data: await part.toBuffer() });
+      const { fieldname: field = '', filename, mimetype, encoding } = part;
+      if (ENCODED.includes(encoding))
+        throw malformed(`a part is encoded as ${encoding}; expected the bytes themselves`);
+      parts.push({ field, isFile: filename !== undefined || mimetype !== TEXT, data: await part.toBuffer() });
     }
   } catch (error) {
     if (error instanceof Problem) throw error;

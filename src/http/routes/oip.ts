@@ -120,11 +120,8 @@ async function run(engine: Engine, request: FastifyRequest, served: Served): Pro
 }
 
 function bodyOf(request: FastifyRequest): Uint8Array {
-  const { body, headers } = request;
+  const { body } = request;
   if (declaredType(request) === FORM) throw new Problem('unsupported-media-type', 'the body is a form; expected JSON');
-  const encoding = headers['content-encoding'];
-  if (encoding)
-    throw new Problem('unsupported-media-type', `the body is compressed (${encoding.slice(0, 40)}); send it as it is`);
   if (!Buffer.isBuffer(body) || body.length === 0) throw malformed('the request has no body; expected JSON');
   return body;
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import t from 'tap';
 import { writeNpy } from '../../../export/formats/npy.js';
@@ -20,6 +21,11 @@ const firstPart = async (format: 'webp' | 'gif' | 'tiff' | 'avif') => {
 const text = (s: string) => Buffer.from(s);
 const json = (value: unknown) => raw(text(JSON.stringify(value)), 'application/json');
 
+const gzipped = ({ headers, payload }: Awaited<ReturnType<typeof form>>, encoding = 'gzip') => ({
+  headers: { ...headers, 'content-encoding': encoding },
+  payload: gzipSync(payload),
+});
+
 const features = new Float32Array(1024);
 const npy = (dims: number[], data = features) => Buffer.concat(writeNpy({ type: 'float32', dims, data }));
 const good = npy([1, 256, 2, 2]);
@@ -29,6 +35,11 @@ const withValue = (value: number) =>
     Float32Array.from(features, (_, i) => (i === 5 ? value : 0)),
   );
 const retyped = (descr: string) => Buffer.from(good.toString('latin1').replace('<f4', descr), 'latin1');
+/** A form with one part, in the field "file". */
+const part = (disposition: string, content: string) => ({
+  headers: { 'content-type': 'multipart/form-data; boundary=x' },
+  payload: text(`--x\r\nContent-Disposition: form-data; name="file"; ${disposition}\r\n\r\n${content}\r\n--x--\r\n`),
+});
 const safetensors = (header: object, bytes: number) => {
   const head = text(JSON.stringify(header));
   const length = Buffer.alloc(8);
@@ -59,6 +70,7 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
   'missing-part': [
     blend(await form(['a', png])),
     classify(await form(['file', 'sneaker.png'])),
+    classify(part('x=y\r\nContent-Type: text/plain; charset=utf-8', 'sneaker.png')),
     classify({ headers: { 'content-type': 'multipart/form-data; boundary=x' }, payload: text('--x--\r\n') }),
   ],
   'wrong-field': [
@@ -75,12 +87,20 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
     classify({ headers: { 'content-type': 'multipart/form-data; boundary=' }, payload: text('----\r\n\r\n') }),
     classify({ headers: { 'content-type': 'multipart/form-data' }, payload: text('x') }),
     classify({ headers: { 'content-type': 'multipart/form-data; boundary=x' }, payload: text('hello') }),
+    classify(part('filename="a.png"\r\nContent-Transfer-Encoding: base64', png.toString('base64'))),
+    classify(part('filename="a.png"\r\nContent-Transfer-Encoding: Quoted-Printable', '=89PNG')),
   ],
   'unsupported-media-type': [
     classify(json({ image: 'sneaker' })),
     classify(raw(png, 'nonsense')),
     decode(raw(good, 'image/png')),
     blend(raw(png, 'image/png')),
+  ],
+  'body-encoded': [
+    classify(gzipped(raw(png, 'image/png'))),
+    classify(gzipped(await form(['file', png]))),
+    decode(gzipped(raw(good), 'br')),
+    blend(gzipped(await form(['a', png], ['b', png]), 'identity, GZIP')),
   ],
   'not-acceptable': [
     { method: 'POST', url: '/encode', payload: png, headers: { 'content-type': 'image/png', accept: 'image/jpeg' } },
@@ -94,6 +114,7 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
   'image-type-unsupported': [
     classify(raw(text('<svg xmlns="http://www.w3.org/2000/svg"/>'), 'image/svg+xml')),
     classify(raw(text('%PDF-1.7'))),
+    classify(raw(gzipSync(png))),
   ],
   'image-truncated': [
     classify(raw(jpeg.subarray(0, jpeg.length / 2))),
@@ -114,6 +135,9 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
     decode(json([1, 2])),
     decode(json({ data: [1] })),
     decode(json({ shape: [1] })),
+    decode(raw(gzipSync(good))),
+    decode(raw(text('PK\x03\x04'))),
+    decode(raw(Buffer.from('{"shape": [1], "data": [1]}', 'utf16le'))),
     decode(raw(text('{"shape": ['))),
     decode(raw(text('\x93NUMPY'))),
   ],
@@ -233,6 +257,36 @@ t.test('every mistake gets its own code and a sentence that helps', async (t) =>
       );
     }
   }
+});
+
+t.test('a compressed body is refused with what would be taken, under every path; one as it is, is not', async (t) => {
+  const { app } = await appOn(t, engine);
+  const url = '/v2/models/fashion-mnist/infer';
+  const pixels = { name: 'pixels', shape: [1, 28, 28, 1], datatype: 'UINT8', data: Array(784).fill(0) };
+  const sent = [
+    classify(raw(png)),
+    classify(await form(['file', png])),
+    decode(raw(good)),
+    { url, ...json({ inputs: [pixels] }) },
+  ];
+  for (const { headers, ...request } of sent) {
+    const send = (encoding: string) =>
+      app.inject({ method: 'POST', ...request, headers: { ...headers, 'content-encoding': encoding } });
+    const name = `${request.url} of ${headers?.['content-type']}`;
+    const refused = await send('gzip');
+    t.match(refused, { statusCode: 415, headers: { 'accept-encoding': 'identity' } }, name);
+    t.match(refused.body, /The body has the Content-Encoding gzip; expected none\. Send the bytes as they are/, name);
+    for (const none of ['identity', 'Identity, identity', ''])
+      t.equal((await send(none)).statusCode, 200, `${name} ${none}`);
+  }
+  const missing = await app.inject({
+    method: 'POST',
+    url: '/nope',
+    headers: { 'content-encoding': 'gzip' },
+    payload: 'x',
+  });
+  t.equal(missing.statusCode, 404);
+  t.equal((await app.inject({ url: '/healthz', headers: { 'content-encoding': 'gzip' } })).statusCode, 200, 'no body');
 });
 
 t.test('a wrong method names the right ones; a refused body ends its connection', async (t) => {

@@ -180,7 +180,10 @@ const mistakes: Readonly<Record<number, readonly Mistake[]>> = {
   413: [[/5 images were sent; at most 4/, { body: { inputs: [json(5)] } }]],
   415: [
     [/the body is a form/, await form(['inputs', 'x'])],
-    [/the body is compressed \(gzip\)/, { ...text('x'), headers: { 'content-encoding': 'gzip' } }],
+    [
+      /the body has the Content-Encoding gzip; expected none\. Send the bytes as they are/i,
+      { ...text('x'), headers: { 'content-encoding': 'gzip' } },
+    ],
   ],
 };
 
