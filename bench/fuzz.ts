@@ -93,13 +93,17 @@ async function exchange(port: number, { bytes, complete }: HostileRequest): Prom
 }
 
 /** What is wrong with the answers to a request; undefined when nothing is. */
-function mistakeIn({ complete, bytes }: HostileRequest, answers: readonly string[] | undefined): string | undefined {
+function mistakeIn(
+  { complete, bytes, status: only }: HostileRequest,
+  answers: readonly string[] | undefined,
+): string | undefined {
   if (answers === undefined) return `the connection is open after ${HANG} s`;
   if (complete && answers.length === 0) return 'no answer';
   for (const answer of answers) {
     const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? Number.NaN);
     const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
     if (Number.isNaN(status)) return `not an HTTP answer: ${answer.slice(0, 100)}`;
+    if (only !== undefined && status !== only) return `status ${status}, expected ${only}: ${body.slice(0, 300)}`;
     if (complete && status === 408) return 'status 408 although the request was complete';
     if (
       status >= 500 ||

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Random } from '../../export/data/random.js';
 import type { Request } from '../requests.js';
 import { between, chance, damagedPng, isPng, mutate, pick } from './mutate.js';
@@ -15,6 +16,8 @@ export interface HostileRequest {
   readonly bytes: Buffer;
   /** Whether the bytes are complete HTTP, so that the service must answer; otherwise it may just close the connection. */
   readonly complete: boolean;
+  /** The only status that is right, where there is one. */
+  readonly status?: number;
 }
 
 type Headers = readonly (readonly [name: string, value: string])[];
@@ -99,6 +102,8 @@ const headers = [
     Transfer-Encoding: gzip, chunked
     Transfer-Encoding: identity
     Content-Encoding: gzip
+    Content-Encoding: identity
+    Content-Encoding: identity, , br
     Expect: 100-continue
     Expect: else
     Upgrade: websocket
@@ -144,6 +149,8 @@ const boundaries = ['x', '-', '--', "'()+_,-./:=?", 'b'.repeat(70), 'b'.repeat(3
 const partHeaders = [
   ...lines(`
     Content-Transfer-Encoding: base64
+    Content-Transfer-Encoding: quoted-printable
+    Content-Type: image/png
     Content-Type: multipart/mixed; boundary=y
     Content-Type: text/plain; charset=utf-16
     Content-Type: ;;;
@@ -168,10 +175,12 @@ function postForm(random: Random, path: string, files: readonly (readonly [field
   const newline = chance(random, 0.05) ? '\n' : '\r\n';
   const part = ([field, data]: readonly [string, Buffer]) => {
     const name = chance(random, 0.1) ? pick(random, fields) : field;
-    const filename = chance(random, 0.05) ? '' : `; filename="${chance(random, 0.1) ? pick(random, fileNames) : 'a'}"`;
+    const isNamed = chance(random, 0.9);
+    const filename = isNamed ? `; filename="${chance(random, 0.1) ? pick(random, fileNames) : 'a'}"` : '';
+    const typed = isNamed || chance(random, 0.5) ? '' : `Content-Type: image/png${newline}`;
     const extra = chance(random, 0.1) ? pick(random, partHeaders) + newline : '';
     const disposition = `Content-Disposition: form-data; name="${name}"${filename}`;
-    const head = Buffer.from(`--${boundary}${newline}${disposition}${newline}${extra}${newline}`, 'latin1');
+    const head = Buffer.from(`--${boundary}${newline}${disposition}${newline}${typed}${extra}${newline}`, 'latin1');
     return Buffer.concat([head, data, Buffer.from(newline)]);
   };
   const parts = chance(random, 0.05) ? Array.from({ length: between(random, 0, 600) }, () => files[0]!) : files;
@@ -246,6 +255,28 @@ function control(random: Random): Buffer {
   return post(`/v2/repository/${pick(random, controlled)}`, pick(random, types), sent);
 }
 
+/** A body that is compressed, or says so. */
+function compressed(random: Random, { images, features, inference }: Seeds): Buffer {
+  const [path, type, body] = pick(random, [
+    [pick(random, imagePaths), 'image/png', pick(random, images)],
+    [pick(random, imagePaths), 'multipart/form-data; boundary=x', pick(random, images)],
+    [pick(random, featurePaths), 'application/octet-stream', pick(random, features)],
+    [pick(random, inference).path, 'application/json', pick(random, inference).body!],
+  ] as const);
+  const [encoding, compress] = pick(random, [
+    ['gzip', gzipSync],
+    ['identity, X-GZip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['zstd', (bytes: Uint8Array) => bytes],
+  ] as const);
+  const packed = compress(body);
+  const changed = mutate(packed, random);
+  // Without a body, there is nothing to refuse.
+  const sent = chance(random, 0.3) && changed.length > 0 ? changed : packed;
+  return post(path, type, sent, [['Content-Encoding', encoding]]);
+}
+
 type Make = (random: Random, seeds: Seeds) => Buffer;
 
 /** Every kind of request and its weight among the others. */
@@ -286,6 +317,7 @@ const kinds: readonly (readonly [kind: string, weight: number, make: Make])[] = 
   ],
   ['inference', 3, infer],
   ['repository', 1, control],
+  ['compressed', 1, compressed],
   ['address', 2, addressed],
   ['chunks', 1, (random, { images }) => chunked(random, pick(random, images))],
   ['head', 2, withWrongHead],
@@ -296,5 +328,6 @@ const weighted = kinds.flatMap((kind) => Array<typeof kind>(kind[1]).fill(kind))
 /** Draws a request; the same random numbers give the same request. */
 export function drawRequest(random: Random, seeds: Seeds): HostileRequest {
   const [kind, , make] = pick(random, weighted);
-  return { kind, bytes: make(random, seeds), complete: !incomplete.includes(kind) };
+  const only = kind === 'compressed' ? { status: 415 } : {};
+  return { kind, bytes: make(random, seeds), complete: !incomplete.includes(kind), ...only };
 }

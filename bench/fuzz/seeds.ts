@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp';
 import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
 import { writeNpy } from '../../export/formats/npy.js';
-import { writeSafetensors } from '../../export/formats/safetensors.js';
+import { safetensorsHeader, writeSafetensors } from '../../export/formats/safetensors.js';
 import { bytesOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import { fashionImages, photograph } from '../pictures.js';
 
@@ -61,7 +61,27 @@ export const imageSeeds = async (): Promise<Buffer[]> =>
     opaque().toColourspace('b-w').tiff({ bitdepth: 1, compression: 'none' }).toBuffer(),
     opaque().avif({ effort: 0 }).toBuffer(),
     picture(1).avif({ effort: 0, lossless: true }).toBuffer(),
+    ...oddSeeds(),
   ]);
+
+/** Pictures whose samples or colours are rarely seen: deep ones with a profile, those with few bits, floating-point numbers. */
+const oddSeeds = (): Promise<Buffer>[] => {
+  const odd = (name: string) => readFile(packagePath('test', 'data', 'odd', name));
+  const deep = () => picture(1).toColourspace('rgb16').withIccProfile('p3');
+  return [
+    odd('grey-of-16-bits-with-profile.png'),
+    odd('float32.tif'),
+    deep().png({ progressive: true }).toBuffer(),
+    deep().tiff({ compression: 'lzw' }).toBuffer(),
+    deep().removeAlpha().withMetadata({ orientation: 5 }).tiff({ compression: 'none' }).toBuffer(),
+    picture(1).greyscale().png().toBuffer(),
+    picture(1).png({ palette: true, colours: 16 }).toBuffer(),
+    opaque().greyscale().png({ palette: true, colours: 2 }).toBuffer(),
+    opaque().withIccProfile('p3').avif({ effort: 0 }).toBuffer(),
+    opaque().withIccProfile('p3').webp({ lossless: true }).toBuffer(),
+    opaque().withIccProfile('cmyk').jpeg().toBuffer(),
+  ];
+};
 
 /** Features of the model that ships, in every format that is read. */
 export function featureSeeds(): Buffer[] {
@@ -84,10 +104,33 @@ export function featureSeeds(): Buffer[] {
     npyOf("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 256, 2, 2), }", bytesOf(one)),
     safetensors({ features: one }),
     safetensors({ features: three, other: tensor('uint8', [3], [1, 2, 3]) }),
+    besideHalf(one),
+    npyOf("{'descr': 'f4', 'fortran_order': False, 'shape': (1L, 256L, 2L, 2L), }", bytesOf(one)),
+    npyOf('{"descr": "=f4", "fortran_order": False, "shape": (1, 256, 2, 2)}', bytesOf(one)),
     json(one),
+    Buffer.from(`\ufeff${json(one)}`),
+    Buffer.from(`\ufeff${json(one)}`, 'utf16le'),
+    nested(one),
+    Buffer.from(`{"data": ${nested(three)}}`),
     json({ ...one, data: one.data.map((v) => Math.round(4 * v)) }),
   ];
 }
+
+/** Features beside a tensor of a type that is not read. */
+const besideHalf = ({ dims, data }: Tensor): Buffer => {
+  const features = { name: 'features', dtype: 'F32', shape: dims, bytes: data.byteLength };
+  const half = { name: 'half', dtype: 'F16', shape: [4], bytes: 8 };
+  return Buffer.concat([...safetensorsHeader([half, features], {}), Buffer.alloc(8), Buffer.from(data.buffer)]);
+};
+
+/** Lists in lists, as NumPy's `tolist()` gives them. */
+function nested({ dims, data }: Tensor): Buffer {
+  const lists = dims.slice(1).reduceRight<unknown[]>((list, size) => grouped(list, size), Array.from(data, Number));
+  return Buffer.from(JSON.stringify(lists));
+}
+
+const grouped = <T>(list: readonly T[], size: number): T[][] =>
+  Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size));
 
 function npyOf(header: string, data: Uint8Array): Buffer {
   const text = Buffer.from(`${header.padEnd(117)}\n`);

@@ -1,8 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { datasetNamed, loadFor } from '../../export/data/index.js';
 import { noiseImages } from '../../export/data/noise.js';
 import type { ModelParts } from '../../export/model/create.js';
 import { networkParameters } from '../../export/model/graphs.js';
+import { variantsOf } from '../../export/model/manifest.js';
 import { measureFolder } from '../../export/model/measure.js';
+import { openModel, specificationOf } from '../../export/model/open.js';
 import { checkHeadroom } from '../../export/model/validate.js';
 import { configurations } from '../../export/networks/configurations.js';
 import { buildNetwork, type Specification, withGrid } from '../../export/networks/index.js';
@@ -83,4 +87,32 @@ export async function trainedParts(folder: string, flags: PartsFlags): Promise<N
     measure: (fresh) =>
       measureFolder(fresh, images, { data, labelled: true, batches: { encode: 100, decode: 64 }, threads }),
   };
+}
+
+/** Whether a folder is that of a model. */
+export const isModelFolder = (folder: string): boolean => existsSync(join(folder, 'manifest.json'));
+
+/**
+ * A model once more, with the graphs that this version writes: weights, labels and training are kept, and it is measured
+ * anew, on noise where it was not trained here.
+ * @throws ModelError, ConfigError; Error when the grid is too fine, or graphs would be lost
+ */
+export async function rebuiltParts(folder: string, flags: PartsFlags): Promise<NamedParts> {
+  const { manifest, weights } = await openModel(folder);
+  const { name, description, labels, preprocessing, training } = manifest;
+  const variants = variantsOf(manifest);
+  if (variants.length > 0) throw new Error(`${folder} also has ${variants.join(', ')}, which cannot be written again`);
+  const { architecture, config } = regridded(specificationOf(manifest), flags);
+  const network = buildNetwork({ architecture, config });
+  const dataset = training?.dataset;
+  const labelled = typeof dataset === 'string';
+  const images = labelled
+    ? await loadFor(network, dataset, 'test', flags.data)
+    : noiseImages(NOISE_IMAGES, network.input, flags.seed);
+  const { threads } = flags;
+  requireHeadroom(await checkHeadroom(network, weights, images, threads));
+  const data = labelled ? `${dataset} test images` : 'noise';
+  const batches = labelled ? { encode: 100, decode: 64 } : { encode: 4, decode: 1 };
+  const measure = (fresh: string) => measureFolder(fresh, images, { data, labelled, batches, threads });
+  return { name, description, architecture, config, weights, labels, preprocessing, training, measure };
 }

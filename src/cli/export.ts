@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { createModel } from '../../export/model/create.js';
 import { configurations } from '../../export/networks/configurations.js';
-import { type PartsFlags, randomParts, trainedParts } from './export-parts.js';
+import { isModelFolder, type PartsFlags, randomParts, rebuiltParts, trainedParts } from './export-parts.js';
 import { exportToTriton, type TritonFlags, tritonOptions } from './export-triton.js';
 import { cleanUpOnSignals } from './interrupt.js';
 import { modelFolder, modelsOption } from './models-folder.js';
@@ -14,13 +14,13 @@ interface Flags extends PartsFlags, TritonFlags {
   randomWeights: boolean;
 }
 
-/** `irevnet export`: makes a model folder of a trained run or of random weights, or a Triton repository of a model. */
+/** `irevnet export`: makes a model folder of a trained run, of a model of another version or of random weights, or a Triton repository of a model. */
 export const exportCommand = new Command('export')
   .description('write Φ, Φ⁻¹, their weights and the manifest of a trained run, or a model for Triton')
   .addArgument(
     new Argument(
       '<source>',
-      'run folder of `irevnet train`; with --random-weights a network or a JSON file; with --triton the name of a model',
+      'run folder of `irevnet train`, or model folder to write anew; with --random-weights a network or a JSON file; with --triton the name of a model',
     ),
   )
   .option('--name <name>', 'name of the model (default: <network>-<dataset> of the run, or the network’s)')
@@ -51,7 +51,8 @@ export const exportCommand = new Command('export')
 for (const option of tritonOptions) exportCommand.addOption(option);
 
 async function exportModel(source: string, flags: Flags): Promise<void> {
-  const parts = flags.randomWeights ? await randomParts(source, flags) : await trainedParts(source, flags);
+  const partsOf = flags.randomWeights ? randomParts : isModelFolder(source) ? rebuiltParts : trainedParts;
+  const parts = await partsOf(source, flags);
   const folder = modelFolder(flags.models, flags.name ?? parts.name);
   const interrupted = cleanUpOnSignals();
   const manifest = await createModel(folder, {

@@ -1,11 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
 import t from 'tap';
 import { readSafetensors, writeSafetensors } from '../../../export/formats/safetensors.js';
 import { emit } from '../../../export/graph/emit.js';
 import { constant, type Graph, GraphError, input, parameter } from '../../../export/graph/graph.js';
 import { add, cast, mul } from '../../../export/graph/ops/elementwise.js';
+import { matmul } from '../../../export/graph/ops/matmul.js';
 import { type NamedTensors, type Tensor, tensor } from '../../../export/graph/tensor.js';
 import { graphFiles } from '../../../export/model/create.js';
 import { networkParameters } from '../../../export/model/graphs.js';
@@ -23,6 +26,25 @@ t.test('the same network gives the same bytes', async (t) => {
   t.equal(Buffer.compare(a['inverse.onnx']!, b['inverse.onnx']!), 0);
   const other = graphFiles(irevnet({ ...small, grid: 11 }));
   t.not(Buffer.compare(a['forward.onnx']!, other['forward.onnx']!), 0, 'another grid gives others');
+});
+
+t.test('a model has the format of its operator set, and imports no other that it does not use', async (t) => {
+  const imports = (bytes: Uint8Array) => {
+    const { irVersion, opsetImport } = fromBinary(ModelProtoSchema, bytes);
+    return { irVersion, opsets: opsetImport.map(({ domain, version }) => [domain, version]) };
+  };
+  const onnx = { irVersion: 9n, opsets: [['', 20n]] };
+  for (const [name, bytes] of Object.entries(graphFiles(irevnet(small)))) t.same(imports(bytes), onnx, name);
+  const [a, b] = [input('a', 'float32', [2, 2]), input('b', 'float32', [2, 2])];
+  const product = (transA: boolean) => ({ name: 'product', inputs: [a, b], outputs: { y: matmul(a, b, { transA }) } });
+  t.same(imports(emit(product(false), none)), onnx);
+  t.same(imports(emit(product(true), none)), {
+    ...onnx,
+    opsets: [
+      ['', 20n],
+      ['com.microsoft', 1n],
+    ],
+  });
 });
 
 t.test('both graphs refer to one weights file, in which nothing overlaps', async (t) => {
