@@ -5,14 +5,15 @@ export class EncodingError extends Error {
 
 /**
  * Decodes a text file in UTF-8, with or without a byte order mark, which is dropped.
+ * @param name of the file, for the error
  * @throws EncodingError for UTF-16, as PowerShell and Notepad may write it, and for bytes that are no UTF-8
  */
-export function decodeText(bytes: Uint8Array): string {
-  if (isWide(bytes)) throw new EncodingError('it is UTF-16 or UTF-32 text; expected UTF-8');
+export function decodeText(bytes: Uint8Array, name: string): string {
+  if (isWide(bytes)) throw new EncodingError(`${name} is UTF-16 or UTF-32 text; expected UTF-8`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new EncodingError('it holds bytes that are not UTF-8; expected UTF-8', { cause });
+    throw new EncodingError(`${name} holds bytes that are not UTF-8; expected UTF-8`, { cause });
   }
 }
 

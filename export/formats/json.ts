@@ -52,10 +52,10 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 function textOf(bytes: Uint8Array): string {
   try {
-    return decodeText(bytes);
+    return decodeText(bytes, 'the JSON');
   } catch (cause) {
     if (!(cause instanceof EncodingError)) throw cause;
-    throw new FormatError('malformed', `the JSON cannot be read: ${cause.message}`, { cause });
+    throw new FormatError('malformed', cause.message, { cause });
   }
 }
 

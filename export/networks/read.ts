@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { decodeText } from '../files/text.js';
 import { type Configuration, configurations } from './configurations.js';
 import { ConfigError, type Specification } from './index.js';
 
@@ -7,17 +8,17 @@ export type Described = Specification & Partial<Pick<Configuration, 'description
 
 /**
  * The network of a name in the table, or of a JSON file {architecture, config}.
- * @throws ConfigError when it is neither
+ * @throws ConfigError when it is neither; EncodingError
  */
 export async function readSpecification(nameOrFile: string): Promise<Described> {
   const named = Object.hasOwn(configurations, nameOrFile) ? configurations[nameOrFile] : undefined;
   if (named) return { ...named, config: { ...named.config } };
-  const text = await readFile(nameOrFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(nameOrFile).catch((error: NodeJS.ErrnoException) => {
     throw new ConfigError(
       `${nameOrFile} is no network's name and no file (${error.code}); names: ${Object.keys(configurations).join(', ')}`,
     );
   });
-  const { architecture, config } = parsed(text, nameOrFile);
+  const { architecture, config } = parsed(decodeText(bytes, nameOrFile), nameOrFile);
   if (typeof architecture === 'string' && typeof config === 'object' && config !== null)
     return { architecture, config: { ...config } };
   throw new ConfigError(`${nameOrFile}: expected {"architecture": "irevnet", "config": {…}}`);

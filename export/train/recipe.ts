@@ -6,6 +6,7 @@ import { Compile } from 'typebox/compile';
 import { datasetNamed } from '../data/index.js';
 import { packagePath } from '../files/package.js';
 import { problemsOf } from '../files/schema.js';
+import { decodeText } from '../files/text.js';
 import { configurations } from '../networks/configurations.js';
 import { buildNetwork, type Specification } from '../networks/index.js';
 import { readSpecification } from '../networks/read.js';
@@ -101,16 +102,16 @@ const settingsValidator = Compile(Settings);
 /**
  * Reads a recipe.
  * @param nameOrFile a recipe of the package, or a JSON file
- * @throws RecipeError, DatasetError, ConfigError
+ * @throws RecipeError, DatasetError, ConfigError, EncodingError
  */
 export async function readRecipe(nameOrFile: string): Promise<Recipe> {
   const file = recipeNames.includes(nameOrFile) ? resolve(FOLDER, `${nameOrFile}.json`) : nameOrFile;
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new RecipeError(
       `${nameOrFile} is no recipe's name and no file (${error.code}); names: ${recipeNames.join(', ')}`,
     );
   });
-  const { network, dataset, settings } = parsed(file, text);
+  const { network, dataset, settings } = parsed(file, decodeText(bytes, file));
   checkSettings(settings, file);
   datasetNamed(dataset);
   const source = Object.hasOwn(configurations, network) ? network : resolve(dirname(file), network);

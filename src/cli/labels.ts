@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { decodeText } from '../../export/files/text.js';
 
 /**
  * Reads class names, in the order of the classes: one a line, or a JSON array of strings. Without a file, the classes are
@@ -7,9 +8,10 @@ import { readFile } from 'node:fs/promises';
  */
 export async function readLabels(file: string | undefined, classes: number): Promise<string[]> {
   if (file === undefined) return Array.from({ length: classes }, (_, i) => `class ${i}`);
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new Error(`${file} cannot be read (${error.code})`);
   });
+  const text = decodeText(bytes, file);
   const labels = text.trimStart().startsWith('[') ? fromJson(text, file) : text.trimEnd().split(/\r?\n/);
   if (labels.length === classes && labels.every((label) => label.trim() !== '')) return labels;
   throw new Error(`${file} holds ${labels.length} class names; expected ${classes}, one a line and none empty`);

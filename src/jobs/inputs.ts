@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { decodeText } from '../../export/files/text.js';
 import { dataName } from './data-files.js';
 import { BatchError } from './errors.js';
 import { damaged, isOutput, readFinished } from './output.js';
@@ -23,7 +24,7 @@ const endings: Readonly<Record<InputKind, readonly string[]>> = {
  * The inputs of a job, in their order. A folder gives the files in it and below it that have one of the endings, sorted by
  * path as UTF-16 code units, which does not depend on the locale. A manifest gives its lines. A file of features gives its
  * rows, and the output folder of `batch encode` the rows of its features.
- * @throws BatchError when there are no inputs, or a line of the manifest is malformed
+ * @throws BatchError when there are no inputs, or a line of the manifest is malformed; EncodingError when it is not UTF-8
  */
 export async function listInputs(input: string, kind: InputKind): Promise<Inputs> {
   const found = await stat(input).catch((error: NodeJS.ErrnoException) => {
@@ -61,7 +62,9 @@ async function walk(root: string, below: string): Promise<string[]> {
 }
 
 async function linesOf(file: string): Promise<Inputs> {
-  const lines = (await readFile(file, 'utf8')).split('\n').map((line) => line.trim());
+  const lines = decodeText(await readFile(file), file)
+    .split('\n')
+    .map((line) => line.trim());
   const json = lines.find((line) => line !== '')?.startsWith('{') ?? false;
   const items = lines.flatMap((line, i): Item[] => {
     if (line === '') return [];
