@@ -79,7 +79,6 @@ const oddSeeds = (): Promise<Buffer>[] => {
     opaque().greyscale().png({ palette: true, colours: 2 }).toBuffer(),
     opaque().withIccProfile('p3').avif({ effort: 0 }).toBuffer(),
     opaque().withIccProfile('p3').webp({ lossless: true }).toBuffer(),
-    opaque().withIccProfile('cmyk').jpeg().toBuffer(),
   ];
 };
 

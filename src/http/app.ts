@@ -41,17 +41,22 @@ export async function buildApp(
     genReqId: requestIdOf,
     trustProxy: config.trustProxy > 0 && ((_address, hop) => hop < config.trustProxy),
     bodyLimit: Math.min(config.maxBytes, config.maxBuffer),
-    serverFactory: (handler) =>
-      createServer(
+    serverFactory: (handler) => {
+      const listener = trackReplies(handler);
+      const server = createServer(
         {
           headersTimeout,
           requestTimeout: timeout,
           keepAliveTimeout: config.keepAlive * 1000,
           connectionsCheckingInterval: Math.min(headersTimeout, CHECK_CONNECTIONS),
         },
-        trackReplies(handler),
-        // A silent connection may belong to a request that takes all its time to arrive, and as long to be answered.
-      ).setTimeout(2 * timeout + 5000),
+        listener,
+      );
+      // An expectation other than 100-continue is disregarded: Node.js would answer 417 without a body.
+      server.on('checkExpectation', listener);
+      // A silent connection may belong to a request that takes all its time to arrive, and as long to be answered.
+      return server.setTimeout(2 * timeout + 5000);
+    },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false } },

@@ -54,6 +54,7 @@ export async function parseForm(request: FastifyRequest, maxParts: number, most:
     fileHwm: most,
   };
   const parts: Part[] = [];
+  let encoded: string | undefined;
   try {
     for await (const part of request.parts(options)) {
       if (part.type !== 'file') throw malformed('it has a part without data');
@@ -67,6 +68,7 @@ export async function parseForm(request: FastifyRequest, maxParts: number, most:
     const { code = '', message } = error as Error & { code?: string };
     throw malformed(message, parserCodes[code], error);
   }
+  if (encoded !== undefined) throw malformed(`a part is encoded as ${encoded}; expected the bytes themselves`);
   if (parts.length > maxParts) throw new Problem('too-many-parts', `a form has at most ${maxParts} parts here`);
   return parts;
 }

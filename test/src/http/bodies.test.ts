@@ -75,6 +75,13 @@ t.test('a body may arrive in one chunk or byte by byte', async (t) => {
   t.match(await refused.json(), { code: 'not-an-image', detail: /^File 1 of 2: the 300000 bytes/ });
 });
 
+t.test('an expectation that the service does not know changes nothing', async (t) => {
+  const port = await listening(t);
+  const sent = (length: number) => post(`Content-Length: ${length}`, 'Expect: else', 'Connection: close');
+  t.match(await reply(open(t, port, sent(png.length), png)), { status: 200 });
+  t.match(await reply(open(t, port, sent(1), 'x')), { status: 400, code: 'not-an-image' });
+});
+
 t.test('all bodies together have a limit, and release their memory when their requests end', async (t) => {
   const port = await listening(t, { maxBuffer: 300_000, maxBytes: 250_000 });
   const send = () => reply(open(t, port, post('Content-Length: 100000', 'Connection: close'), Buffer.alloc(100_000)));
@@ -222,6 +229,12 @@ t.test('malformed forms are refused', async (t) => {
   for (const [name, [body, type]] of Object.entries(wrong)) {
     t.match(await partsOf(body, type), { status: 400, code: 'multipart-malformed' }, name);
   }
+  const encoded = part(`${FILE}\r\nContent-Transfer-Encoding: base64`, 'x'.repeat(300_000));
+  const refused = await partsOf(`${encoded.repeat(3)}${part(FILE, 'b')}--x--`);
+  t.match(refused, {
+    code: 'multipart-malformed',
+    detail: /a part is encoded as base64; expected the bytes themselves/,
+  });
   const skipped = part('A: b', 'x'.repeat(300_000));
   t.same(
     await partsOf(`${part(FILE, 'b')}${skipped}--x--`),
