@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { restoreFolders } from '../files/write.js';
 import { ModelError, readManifest, readModelFolder } from './folder.js';
 import { MANIFEST_FILE, type Manifest, MODEL_NAME } from './manifest.js';
 
@@ -31,6 +32,7 @@ const TEMPORARY = /^\.|\.(tmp|old)$/;
  * @throws ModelError when there are none
  */
 export async function modelNames(folder: string): Promise<string[]> {
+  restoreFolders(folder);
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
     throw new ModelError(`the models folder ${folder} cannot be read (${cause.code})`, 'models-missing', { cause });
   });

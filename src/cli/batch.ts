@@ -7,6 +7,7 @@ import type { DataFormat, Shard, TaskName } from '../jobs/plan.js';
 import { runShard, type Summary } from '../jobs/run.js';
 import { tasks } from '../jobs/tasks.js';
 import { placeSettings, settingsIn } from './engine.js';
+import { INTERRUPTED, stopOnSignals } from './interrupt.js';
 import { invertOption } from './invert.js';
 import { whole } from './numbers.js';
 import { countProgress } from './progress.js';
@@ -35,9 +36,6 @@ interface Flags extends Policy, Partial<Record<(typeof settings)[number], string
   invert?: Invert;
   topK?: number;
 }
-
-/** The exit code that shells report for a program that Ctrl-C ended. */
-const INTERRUPTED = 130;
 
 const AFTER = `
 Results are written in parts, and shards own whole parts. After an error or a kill, run the same command again: it
@@ -115,7 +113,7 @@ function parseShard(text: string): Shard {
 async function run(task: TaskName, flags: Flags): Promise<void> {
   const { input, output, shard, format, part, readers, invert = 'auto', topK = 1 } = flags;
   const progress = countProgress(process.stderr, `${task} ${shard.index}/${shard.of}`);
-  const interruption = interruptible();
+  const interruption = stopOnSignals('stopping; send the signal again to end at once');
   try {
     const summary = await runShard(
       { task, input, output, shard, data: format, part, readers, invert, topK },
@@ -166,15 +164,3 @@ const errorsOf = ({ errors }: MergeSummary): string => {
   const counts = Object.entries(errors).map(([code, count]) => `${count} ${code}`);
   return counts.length > 0 ? ` (${counts.join(', ')})` : '';
 };
-
-/** Aborts at the first signal, and ends the process at the second. */
-function interruptible() {
-  const stop = new AbortController();
-  const interrupt = () => {
-    if (stop.signal.aborted) process.exit(INTERRUPTED);
-    stop.abort();
-    process.stderr.write('\nstopping; send the signal again to end at once\n');
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-  return { signal: stop.signal, end: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt) };
-}

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { Invert } from '../images/steps.js';
 import { type Classified, classify } from '../operations/classify.js';
 import { addEngineOptions, type EngineFlags, withEngine } from './engine.js';
-import { readInput } from './files.js';
+import { readInputs } from './files.js';
 import { invertOption } from './invert.js';
 import { whole } from './numbers.js';
 
@@ -20,7 +20,7 @@ export const classifyCommand = addEngineOptions(new Command('classify'))
   .addOption(invertOption())
   .option('--json', 'print the result as JSON', false)
   .action(async (paths: string[], { json, topK, invert, ...flags }: Flags) => {
-    const files = await Promise.all(paths.map(readInput));
+    const files = await readInputs(paths, 'classify');
     const result = await withEngine(flags, (engine) => classify(engine, files, { topK, invert, names: paths }));
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : asText(paths, result));
   });

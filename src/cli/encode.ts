@@ -3,7 +3,7 @@ import type { Invert } from '../images/steps.js';
 import { encode } from '../operations/encode.js';
 import { type EncodeFormat, encodeFormats } from '../operations/formats.js';
 import { addEngineOptions, type EngineFlags, withEngine } from './engine.js';
-import { addOutputOptions, formatOf, type OutputFlags, readInput, writeOutput } from './files.js';
+import { addOutputOptions, formatOf, type OutputFlags, readInputs, writeOutput } from './files.js';
 import { invertOption } from './invert.js';
 
 const formats = Object.keys(encodeFormats) as EncodeFormat[];
@@ -19,8 +19,8 @@ export const encodeCommand = addOutputOptions(addEngineOptions(new Command('enco
   .argument('<images...>', 'image files; - is standard input')
   .addOption(invertOption())
   .action(async (paths: string[], { output, format, invert, ...flags }: Flags) => {
-    const files = await Promise.all(paths.map(readInput));
-    const encoded = await withEngine(flags, (engine) => encode(engine, files, { invert, names: paths }));
     const chosen = formatOf(formats, { format, output }) ?? 'npy';
+    const files = await readInputs(paths, 'encode');
+    const encoded = await withEngine(flags, (engine) => encode(engine, files, { invert, names: paths }));
     await writeOutput(output, encodeFormats[chosen](encoded));
   });

@@ -2,18 +2,36 @@ import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { writeAtomically } from '../../export/files/write.js';
+import type { TaskName } from '../jobs/plan.js';
 import { type Format, isBytes, type Written } from '../operations/formats.js';
 
 /** The name that stands for standard input or output. */
 const STANDARD = '-';
 
-/** Reads a file, or standard input. @throws Error naming the file and why it cannot be read */
-export async function readInput(path: string): Promise<Uint8Array> {
+/**
+ * Reads files, one after the other, or standard input.
+ * @param task of `irevnet batch` that does the same for a folder
+ * @throws Error naming the file and why it cannot be read
+ */
+export async function readInputs(paths: readonly string[], task?: TaskName): Promise<Uint8Array[]> {
+  if (paths.filter((path) => path === STANDARD).length > 1) {
+    throw new Error(`${STANDARD} stands for the standard input, which can be read only once; name files instead`);
+  }
+  const files: Uint8Array[] = [];
+  for (const path of paths) files.push(await readInput(path, task));
+  return files;
+}
+
+/** Reads a file, or standard input. As `readInputs` */
+export async function readInput(path: string, task?: TaskName): Promise<Uint8Array> {
   if (path === STANDARD) return buffer(process.stdin);
   try {
     return await readFile(path);
   } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EISDIR') throw new Error(`${path} cannot be read (${code})`);
+    const advice = task && `; for all files in it: irevnet batch ${task} --input ${path} --output <another folder>`;
+    throw new Error(`${path} is a folder, expected a file${advice ?? ''}`);
   }
 }
 
@@ -40,7 +58,7 @@ export function formatOf<F extends Format>(
   { format, output = STANDARD }: OutputFlags<F>,
 ): F | undefined {
   if (format !== undefined || output === STANDARD) return format;
-  const named = formats.find((f) => output.endsWith(`.${f}`));
+  const named = formats.find((f) => output.toLowerCase().endsWith(`.${f}`));
   if (named) return named;
   throw new Error(`${output} ends in none of ${formats.map((f) => `.${f}`).join(', ')}; name it so, or add --format`);
 }

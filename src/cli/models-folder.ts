@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Option } from 'commander';
+import { restoreFolders } from '../../export/files/write.js';
 import { ModelError } from '../../export/model/folder.js';
 import { MODEL_NAME } from '../../export/model/manifest.js';
 import { readConfig, settingOption } from '../common/config.js';
@@ -22,5 +23,6 @@ export function modelFolder(models: string | undefined, name: string): string {
   const folder = readConfig(models === undefined ? {} : { models }).models;
   if (statSync(folder, { throwIfNoEntry: false })?.isFile())
     throw new ModelError(`${folder} is a file; --models names a folder of models`, 'models-missing');
+  restoreFolders(folder);
   return join(folder, name);
 }

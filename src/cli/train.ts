@@ -19,6 +19,7 @@ import {
   type Settings,
 } from '../../export/train/recipe.js';
 import { checkpointPath, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { INTERRUPTED, stopOnSignals } from './interrupt.js';
 import { between, epochs, positive, share, whole } from './numbers.js';
 import { trainingProgress } from './progress.js';
 
@@ -105,24 +106,18 @@ export const trainCommand = new Command('train')
     const folder = flags.output ?? join('runs', modelNameOf(recipe));
     const images = await loadFor(buildNetwork(recipe.network), recipe.dataset, 'train', flags.data);
     const from = flags.from === undefined ? undefined : await startFrom(flags.from);
-    const stop = new AbortController();
-    const interrupt = () => {
-      if (stop.signal.aborted) process.exit(130);
-      stop.abort();
-      process.stderr.write('\nsaving; once more to leave at once\n');
-    };
-    process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+    const stop = stopOnSignals('saving; send the signal again to end at once');
     const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
     const { threads, checkpointEvery } = flags;
     const result = await train({ recipe, from, images, folder, threads, checkpointEvery, signal: stop.signal, log });
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stop.end();
     const summary = { folder, ...result };
     process.stdout.write(
       flags.json
         ? `${JSON.stringify(summary)}\n`
         : `${result.outcome} at step ${result.step} of ${result.total}: ${folder}\n`,
     );
-    if (result.outcome === 'interrupted') process.exitCode = 130;
+    if (result.outcome === 'interrupted') process.exitCode = INTERRUPTED;
   });
 
 /** The run that is to be started from, with the hash by which the new run remembers it. */

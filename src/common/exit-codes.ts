@@ -40,6 +40,8 @@ const systemErrors: Readonly<Record<string, { readonly reason: ExitReason; reado
   EACCES: { reason: 'not-permitted', words: 'this user has no permission; change the owner or the mode, or the user' },
   EPERM: { reason: 'not-permitted', words: 'this is not permitted to this user' },
   EROFS: { reason: 'not-writable', words: 'the file system is read-only; mount it writable, or name another folder' },
+  EISDIR: { reason: 'not-writable', words: 'this is a folder; name a file' },
+  ENOTDIR: { reason: 'not-writable', words: 'this is no folder; remove it, or choose another name' },
   ENOSPC: { reason: 'not-writable', words: 'the disk is full; make room, or name another folder' },
 };
 

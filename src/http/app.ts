@@ -25,12 +25,16 @@ import { refuseOnSocket, trackReplies } from './sockets.js';
 /** Milliseconds between two searches for clients that send too slowly. */
 const CHECK_CONNECTIONS = 5000;
 
-/** Composes the service over an engine. It does not listen, and does not close the engine. */
+/**
+ * Composes the service over an engine. It does not listen, and does not close the engine.
+ * @param keys digests of the API keys, if they are read already
+ */
 export async function buildApp(
   config: Config,
   engine: Engine,
   logger: FastifyBaseLogger,
   metrics = createMetrics(),
+  keys?: readonly Buffer[],
 ): Promise<App> {
   const timeout = config.timeout * 1000;
   // Node.js exchanges the two timeouts when that of the headers is the longer one.
@@ -79,7 +83,7 @@ export async function buildApp(
   installClosing(app);
   installShedding(app, engine);
   installRequestWork(app, engine, config.timeout);
-  installKeys(app, await readKeys(config));
+  installKeys(app, keys ?? (await readKeys(config)));
   await installRateLimit(app, config.rateLimit);
   installProblems(app);
   installBodies(app, config.maxBuffer);

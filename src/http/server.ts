@@ -7,6 +7,7 @@ import { openEngine } from '../engine/engine.js';
 import { createMetrics } from '../observe/metrics.js';
 import { buildApp } from './app.js';
 import { reloadOnHangup } from './hangup.js';
+import { readKeys } from './hooks/keys.js';
 
 /**
  * Serves until SIGTERM or SIGINT. Then /readyz answers 503 while requests are still accepted, for the seconds of grace after
@@ -16,10 +17,12 @@ import { reloadOnHangup } from './hangup.js';
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.logLevel, name: 'irevnet' });
   const metrics = createMetrics();
+  // Before models are loaded, which takes long: the message about a key should not.
+  const keys = await readKeys(config);
   const engine = await openEngine(config, { observer: { ...metrics.observer, ...logged(log) } });
   const { because } = engine.backend.arrangement;
   if (because) log.warn({ because }, 'CUDA does not work: the CPU computes');
-  const app = await buildApp(config, engine, log, metrics).catch(async (error: Error) => {
+  const app = await buildApp(config, engine, log, metrics, keys).catch(async (error: Error) => {
     await engine.close();
     throw error;
   });

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { decodeText } from '../../export/files/text.js';
 import { dataName } from './data-files.js';
 import { BatchError } from './errors.js';
+import { endings, hasEnding } from './names.js';
 import { damaged, isOutput, readFinished } from './output.js';
 import { partFolder, readEntries } from './part.js';
 import type { InputKind, Item } from './plan.js';
@@ -13,12 +14,6 @@ export interface Inputs {
   readonly root: string;
   readonly items: readonly Item[];
 }
-
-/** The endings of files that a folder of inputs is searched for. */
-const endings: Readonly<Record<InputKind, readonly string[]>> = {
-  images: ['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif'],
-  features: ['.npy', '.safetensors', '.json'],
-};
 
 /**
  * The inputs of a job, in their order. A folder gives the files in it and below it that have one of the endings, sorted by
@@ -40,25 +35,32 @@ export async function listInputs(input: string, kind: InputKind): Promise<Inputs
 }
 
 async function filesOf(root: string, kind: InputKind): Promise<Inputs> {
-  const paths = (await walk(root, '')).filter((path) => endings[kind].some((e) => path.toLowerCase().endsWith(e)));
+  const paths: string[] = [];
+  for await (const path of walk(root, '', [await realpath(root)])) {
+    if (hasEnding(path, kind)) paths.push(path);
+  }
   return { root, items: paths.sort().map((path) => ({ id: path, path })) };
 }
 
-/** Paths of all files in a folder and below it, except hidden ones. Symbolic links are followed. */
-async function walk(root: string, below: string): Promise<string[]> {
+/**
+ * Paths of all files in a folder and below it, except hidden ones. Symbolic links are followed, except those that lead back
+ * to a folder that they lie in: its files are listed anyway.
+ * @param above the real paths of the folder and of those that it lies in
+ */
+async function* walk(root: string, below: string, above: readonly string[]): AsyncGenerator<string> {
   const folder = join(root, below);
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw new BatchError(`the folder ${folder} cannot be read (${error.code})`);
   });
-  const paths: string[] = [];
   for (const entry of entries.filter(({ name }) => !name.startsWith('.'))) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`;
     // A broken link is listed, so that the index records it as a bad input.
     const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
-    if (target?.isDirectory()) paths.push(...(await walk(root, path)));
-    else if (target === undefined || target.isFile()) paths.push(path);
+    if (target?.isDirectory()) {
+      const real = await realpath(join(root, path));
+      if (!above.includes(real)) yield* walk(root, path, [...above, real]);
+    } else if (target === undefined || target.isFile()) yield path;
   }
-  return paths;
 }
 
 async function linesOf(file: string): Promise<Inputs> {
@@ -108,7 +110,7 @@ async function encodedRows(root: string): Promise<Item[]> {
   for (const { part, record } of parts) {
     const path = join(relative(root, partFolder(root, part)), dataName(plan));
     const entries = (await readEntries(root, part, record)) ?? damaged(root, part);
-    items.push(...entries.flatMap((entry) => ('row' in entry ? [{ id: entry.id, path, row: entry.row }] : [])));
+    for (const entry of entries) if ('row' in entry) items.push({ id: entry.id, path, row: entry.row });
   }
   return items;
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { copyFile, link, mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Listed, writeFolder, writeListed } from '../../export/files/write.js';
 import { safetensorsHeader } from '../../export/formats/safetensors.js';
 import { bytesOf, tensor } from '../../export/graph/tensor.js';
@@ -9,6 +9,7 @@ import { writingTo } from './errors.js';
 import { floats, removeUnfinished } from './files.js';
 import { type Entry, toLines } from './index-lines.js';
 import { type Moments, openMoments, type Statistics } from './moments.js';
+import { pictureNames } from './names.js';
 import { damaged, type FinishedJob, readFinished } from './output.js';
 import { addCounts, badIn, INDEX, partFolder, readEntries, readRows, verifyPart } from './part.js';
 import type { TaskName } from './plan.js';
@@ -90,17 +91,18 @@ async function writeFiles(
 
 async function* indexOf({ output, parts }: FinishedJob): AsyncGenerator<Uint8Array> {
   let rowsBefore = 0;
+  const nameOf = pictureNames();
   for (const { part, record } of parts) {
     const entries = (await readEntries(output, part, record)) ?? damaged(output, part);
-    yield toLines(entries.map((entry) => mergedEntry(entry, rowsBefore)));
+    yield toLines(entries.map((entry) => mergedEntry(entry, rowsBefore, nameOf)));
     rowsBefore += record.rows;
   }
 }
 
 /** A line of the index of a part, as it is in the merged index. */
-function mergedEntry(entry: Entry, rowsBefore: number): Entry {
+function mergedEntry(entry: Entry, rowsBefore: number, nameOf: (id: string) => string): Entry {
   if ('row' in entry) return { ...entry, row: rowsBefore + entry.row };
-  return 'file' in entry ? { ...entry, file: mergedImage(basename(entry.file)) } : entry;
+  return 'file' in entry ? { ...entry, file: `${IMAGES}/${nameOf(entry.id)}` } : entry;
 }
 
 /** The array of all rows, which are also added to the moments. */
@@ -119,21 +121,19 @@ async function* arrayOf(
   }
 }
 
-/** The path of an image in the merged result. A thousand images share a folder, because a folder of a million is slow. */
-const mergedImage = (name: string): string => `${IMAGES}/${name.slice(0, 6)}/${name}`;
-
 async function linkImages(
   folder: string,
   { output, plan, parts }: FinishedJob,
   progress: MergeProgress,
 ): Promise<void> {
   await mkdir(folder);
+  const nameOf = pictureNames();
   for (const { part } of parts) {
     const record = (await verifyPart(output, plan, part)) ?? damaged(output, part);
     for (const entry of (await readEntries(output, part, record)) ?? damaged(output, part)) {
       if (!('file' in entry)) continue;
-      const target = join(folder, '..', mergedImage(basename(entry.file)));
-      await mkdir(join(target, '..'), { recursive: true });
+      const target = join(folder, nameOf(entry.id));
+      await mkdir(dirname(target), { recursive: true });
       await linkOrCopy(join(partFolder(output, part), entry.file), target);
     }
     progress(part.to, plan.inputs);

@@ -37,12 +37,13 @@ t.test('the command survives SIGKILL, stops at SIGTERM, and reports in its exit 
       ? (await readdir(join(output, 'parts'))).filter((name) => /^\d+$/.test(name))
       : [];
   /** Sends a signal to a process when there are more parts. */
-  const signalled = async (signal: NodeJS.Signals, args: readonly string[]) => {
+  const signalled = async (signal: NodeJS.Signals, args: readonly string[], again?: NodeJS.Signals) => {
     const before = (await parts()).length;
     const child = startCli(args);
     const end = finished(child);
     while ((await parts()).length === before && child.exitCode === null) await sleep(2);
     child.kill(signal);
+    if (again) child.stderr!.once('data', () => child.kill(again));
     return end;
   };
   t.match(await signalled('SIGKILL', args), { code: null });
@@ -50,6 +51,9 @@ t.test('the command survives SIGKILL, stops at SIGTERM, and reports in its exit 
   t.ok(left > 0 && left < inputs / 2, `${left} parts are complete`);
   const stopped = await signalled('SIGTERM', args);
   t.match(stopped, { code: 130, stdout: /^encode 0\/1 interrupted: \d+ of 24 inputs/, stderr: /stopping/ });
+  // A second one ends it without a word, by the signal itself.
+  const twice = await signalled('SIGINT', args, 'SIGINT');
+  t.match(twice, { code: null, stdout: '', stderr: /^[^\n]*\n?stopping; send the signal again to end at once\n$/ });
   const kept = 2 * (await parts()).length;
   t.notOk((await readdir(join(output, 'parts'))).some((name) => name.endsWith('.tmp')));
 

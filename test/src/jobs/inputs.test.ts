@@ -2,6 +2,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { readTensor } from '../../../export/formats/read.js';
+import { listInputs } from '../../../src/jobs/inputs.js';
 import { filesIn, imageName, linesOf, mergeIn, pixelsOf, places, run } from '../../helpers/batch.js';
 import { greyPixels } from '../../helpers/images.js';
 
@@ -56,7 +57,7 @@ t.test('encode and invert recover every pixel, before and after a merge', async 
   for (const { id, file } of index) {
     t.same(await greyPixels(await readFile(join(first, `${file}`))), pixelsOf(Number.parseInt(`${id}`, 10)), `${id}`);
   }
-  t.equal(index[8]!.file, 'images/000000/000000008.png');
+  t.equal(index[8]!.file, 'images/009.png');
   await mergeIn(output);
   t.same(await filesIn(await invert('second')), await filesIn(first));
   const third = await invert('third', { data: 'npy' });
@@ -83,10 +84,10 @@ t.test('files of features are inverted row by row', async (t) => {
   const index = await linesOf(join(inverted, 'merged', 'index.jsonl'));
   t.match(index, [
     { id: 'a.json', error: 'features-shape' },
-    { id: 'b.npy#0', file: /1\.png$/ },
-    { id: 'b.npy#1', file: /2\.png$/ },
-    { id: 'b.npy#2', file: /3\.png$/ },
-    { id: 'c.json', file: /4\.png$/ },
+    { id: 'b.npy#0', file: 'images/b-0.png' },
+    { id: 'b.npy#1', file: 'images/b-1.png' },
+    { id: 'b.npy#2', file: 'images/b-2.png' },
+    { id: 'c.json', file: 'images/c.png' },
     { id: 'd.npy', error: 'features-length' },
     { id: 'e.json', error: 'features-overflow' },
   ]);
@@ -110,4 +111,27 @@ t.test('classify records labels and counts them; a manifest gives names and orde
     t.equal(labels[label], top.filter(([first]) => first!.label === label).length);
   t.same(readTensor(await readFile(join(output, 'merged', 'logits.safetensors'))).dims, [3, 10]);
   t.notOk((await filesIn(join(output, 'merged')))['moments.safetensors'], 'logits have no moments');
+});
+
+t.test('a folder may hold more files than a call has arguments', async (t) => {
+  const folder = t.testdir({
+    leaf: Object.fromEntries(Array.from({ length: 1300 }, (_, i) => [`${i}.png`, ''])),
+    many: {},
+  });
+  for (let i = 0; i < 100; i++) await symlink('../leaf', join(folder, 'many', `${i}`));
+  const { items } = await listInputs(folder, 'images');
+  t.equal(items.length, 101 * 1300);
+  t.equal(items[0]!.id, 'leaf/0.png');
+});
+
+t.test('a link back to a folder that it lies in adds nothing', async (t) => {
+  const folder = t.testdir({ root: { 'a.png': '', below: { 'b.png': '' } }, beside: { 'c.png': '' } });
+  await symlink('.', join(folder, 'root', 'self'));
+  await symlink('..', join(folder, 'root', 'below', 'up'));
+  await symlink('../beside', join(folder, 'root', 'link'));
+  await symlink('../root', join(folder, 'beside', 'back'));
+  const ids = async (root: string) => (await listInputs(root, 'images')).items.map(({ id }) => id);
+  t.same(await ids(join(folder, 'root')), ['a.png', 'below/b.png', 'link/c.png']);
+  await symlink('root', join(folder, 'entry'));
+  t.same(await ids(join(folder, 'entry')), ['a.png', 'below/b.png', 'link/c.png'], 'through a link too');
 });
