@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync } from 'node:fs';
 import { chmod, lstat, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -51,11 +51,32 @@ t.test('a pipe is written into', async (t) => {
   t.same((await readdir(folder)).sort(), ['link', 'pipe']);
 });
 
+/** A device of the same kind as one of /dev; undefined where it cannot be made or used. */
+function device(path: string, minor: number): string | undefined {
+  try {
+    execFileSync('mknod', [path, 'c', '1', `${minor}`], { stdio: 'ignore' });
+    closeSync(openSync(path, 'r'));
+    return path;
+  } catch {
+    return undefined;
+  }
+}
+
+t.test('a device is written into and stays one', async (t) => {
+  const folder = t.testdir({});
+  const [none, full] = [device(join(folder, 'null'), 3), device(join(folder, 'full'), 7)];
+  if (!none || !full) return t.comment('this user cannot make devices here');
+  await writeAtomically(none, 'features');
+  await t.rejects(writeAtomically(full, 'features'), { code: 'ENOSPC' });
+  for (const path of [none, full]) t.ok((await lstat(path)).isCharacterDevice());
+  t.same((await readdir(folder)).sort(), ['full', 'null']);
+});
+
 t.test('a folder is refused where a file goes, and a file where a folder goes', async (t) => {
   const folder = t.testdir({ folder: {}, file: 'precious' });
   await t.rejects(writeAtomically(join(folder, 'folder'), 'x'), { code: 'EISDIR' });
-  const filled = writeFolder(join(folder, 'file'), () => t.fail('nothing is written'));
-  await t.rejects(filled as Promise<void>, { code: 'ENOTDIR' });
+  const filled = writeFolder(join(folder, 'file'), async () => t.fail('something was written'));
+  await t.rejects(filled, { code: 'ENOTDIR' });
   t.equal(await readFile(join(folder, 'file'), 'utf8'), 'precious');
 });
 
