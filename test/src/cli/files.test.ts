@@ -41,8 +41,14 @@ t.test('an ending in capitals names the format, and --scale enlarges pictures', 
   t.match(await call('interpolate', sneaker, boot, '--steps', '3', '--scale', '4', '-o', path('large.png'), ...small), {
     code: 0,
   });
-  const once = await sharp(await readFile(path('strip.PNG'))).greyscale().raw().toBuffer({ resolveWithObject: true });
-  const large = await sharp(await readFile(path('large.png'))).greyscale().raw().toBuffer({ resolveWithObject: true });
+  const once = await sharp(await readFile(path('strip.PNG')))
+    .greyscale()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const large = await sharp(await readFile(path('large.png')))
+    .greyscale()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
   t.match(once.info, { width: 84, height: 28 });
   t.match(large.info, { width: 336, height: 112 });
   const at = (x: number, y: number) => large.data[y * 336 + x];
