@@ -9,6 +9,7 @@ import { type Config, flagOf, readConfig, settings } from '../../../src/common/c
 import type { App } from '../../../src/http/app-type.js';
 import { readKeys } from '../../../src/http/hooks/keys.js';
 import { appOn, form, raw, service } from '../../helpers/app.js';
+import { call } from '../../helpers/cli.js';
 import { pngChunk, pngOf, zeros } from '../../helpers/hostile.js';
 
 const { engine } = await service(t);
@@ -68,6 +69,8 @@ t.test('keys that cannot be used end the start, and are not told', async (t) => 
     t.notMatch(error.message, /too-short|the-first/);
   }
   t.same(await at(''), []);
+  const started = await call('serve', '--api-keys-file', join(folder, 'short'), '--models', join(folder, 'nowhere'));
+  t.match(started, { code: 2, stderr: /short, line 3/ }, 'before any model is looked for');
 });
 
 /** Statuses of requests that come one after the other. */
