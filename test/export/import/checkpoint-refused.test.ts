@@ -221,7 +221,7 @@ t.test('archives that are no checkpoints', async (t) => {
       /tensor w starts at 8, expected 12/,
     ],
     [safetensors({ w: { ...w, data_offsets: [0, 12] } }, data), /tensors take 12 bytes of the 24 that follow/],
-    [safetensors({ w: { ...w, data_offsets: [0, 36] } }, data), /takes 12 bytes, offsets 0 to 36 of 24/],
+    [safetensors({ w: { ...w, data_offsets: [0, 36] } }, data), /tensor w has offsets 0 to 36 of 24/],
     [
       safetensors({ w: { ...w, dtype: 'F4', data_offsets: [0, 12] } }, data),
       /tensor w is F4; expected one of F64, F32/,
