@@ -1,12 +1,12 @@
-import { CheckpointFileError } from './errors.js';
+import { CheckpointFileError } from '../formats/pickle/errors.js';
+import { openSource, type Source } from '../formats/pickle/source.js';
 import { readSafetensorsFile } from './safetensors.js';
-import { openSource, type Source } from './source.js';
 import { findWeights, type Weights, withoutWrappers } from './state-dict.js';
 import type { StoredTensor } from './strided.js';
 import { isTorchLegacy, readTorchLegacy } from './torch-legacy.js';
 import { readTorchZip } from './torch-zip.js';
 
-export { CheckpointFileError } from './errors.js';
+export { CheckpointFileError } from '../formats/pickle/errors.js';
 export type { StoredTensor } from './strided.js';
 
 /** An open checkpoint file; each tensor is read when it is asked for. */

@@ -1,9 +1,9 @@
 import { FormatError } from '../formats/errors.js';
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
+import type { Source } from '../formats/pickle/source.js';
 import { checkEntry, checkLayout, headerLength, parseHeader } from '../formats/safetensors.js';
 import { sizeOf } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
-import { CheckpointFileError, COPY_AGAIN } from './errors.js';
-import type { Source } from './source.js';
 import { type StoredTensor, storedTensor } from './strided.js';
 
 /** Element types of the format and PyTorch's names for them. */

@@ -1,7 +1,7 @@
-import { CheckpointFileError, SAVE_AGAIN } from './errors.js';
-import { Instance } from './pickle.js';
+import { CheckpointFileError } from '../formats/pickle/errors.js';
+import { Instance } from '../formats/pickle/pickle.js';
 import type { StoredTensor } from './strided.js';
-import { isStoredTensor } from './torch.js';
+import { isStoredTensor, SAVE_AGAIN } from './torch.js';
 
 /** Keys under which training scripts usually store the weights, in the order in which they are tried. */
 const USUAL_KEYS = ['state_dict', 'model_state_dict', 'model', 'net', 'network', 'weights', 'module'];

@@ -1,6 +1,6 @@
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
 import { sizeOf, type Tensor, tensor } from '../graph/tensor.js';
 import { elementTypes } from './elements.js';
-import { CheckpointFileError, COPY_AGAIN } from './errors.js';
 
 /** A tensor in a file. `read` reads it. */
 export interface StoredTensor {

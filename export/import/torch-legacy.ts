@@ -1,8 +1,8 @@
-import { type Cursor, cursorOver } from './cursor.js';
+import { type Cursor, cursorOver } from '../formats/pickle/cursor.js';
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
+import { type PickleRules, readPickle } from '../formats/pickle/pickle.js';
+import type { Source } from '../formats/pickle/source.js';
 import { elementTypes } from './elements.js';
-import { CheckpointFileError, COPY_AGAIN } from './errors.js';
-import { type PickleRules, readPickle } from './pickle.js';
-import type { Source } from './source.js';
 import { isKey, type StorageId, torchRules } from './torch.js';
 
 /** The number that torch.save pickles first. Protocol 2 stores it as little-endian bytes, protocols 0 and 1 as digits. */

@@ -1,9 +1,9 @@
-import { cursorOver } from './cursor.js';
+import { cursorOver } from '../formats/pickle/cursor.js';
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
+import { readPickle } from '../formats/pickle/pickle.js';
+import { inMemory, type Source } from '../formats/pickle/source.js';
 import { elementTypes } from './elements.js';
-import { CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
-import { readPickle } from './pickle.js';
-import { inMemory, type Source } from './source.js';
-import { type StorageId, torchRules } from './torch.js';
+import { SAVE_AGAIN, type StorageId, torchRules } from './torch.js';
 import { openZip, type ZipEntry } from './zip.js';
 
 /** Largest data.pkl that is read. It holds no tensor data: storages are files of their own. */

@@ -1,6 +1,6 @@
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
+import { type Constructor, Instance, type PickleRules, Reference } from '../formats/pickle/pickle.js';
 import { elementTypes } from './elements.js';
-import { CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
-import { type Constructor, Instance, type PickleRules, Reference } from './pickle.js';
 import { type StoredTensor, storedTensor } from './strided.js';
 
 /** A storage as a persistent id describes it: a flat array of elements, which several tensors may share. */
@@ -21,6 +21,9 @@ class Storage {
     readonly length: number,
   ) {}
 }
+
+/** The remedy for a file that holds more than data. */
+export const SAVE_AGAIN = 'Save the state dict again with torch.save(model.state_dict(), path)';
 
 /** Reads bytes of a storage, by offset and length. */
 export type ReadStorage = (id: StorageId, offset: number, length: number) => Promise<Uint8Array>;
@@ -60,6 +63,8 @@ export function torchRules(path: string, seen: (id: StorageId) => void, read: Re
       if (kind !== 'storage') throw fail('its pickle refers to something outside it that is no storage');
       return storageOf(type, rest, fail, seen);
     },
+    what: 'a checkpoint',
+    remedy: SAVE_AGAIN,
   };
 }
 

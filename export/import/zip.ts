@@ -1,7 +1,7 @@
 import { crc32, inflateRawSync } from 'node:zlib';
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from 'yauzl';
-import { CheckpointFileError, COPY_AGAIN } from './errors.js';
-import type { Source } from './source.js';
+import { CheckpointFileError, COPY_AGAIN } from '../formats/pickle/errors.js';
+import type { Source } from '../formats/pickle/source.js';
 
 /** A file in a zip archive. */
 export interface ZipEntry {

@@ -11,6 +11,3 @@ export class CheckpointFileError extends Error {
 
 /** The remedy for a file that was truncated or changed in transfer. */
 export const COPY_AGAIN = 'The file is damaged: copy or download it again';
-
-/** The remedy for a file that holds more than data. */
-export const SAVE_AGAIN = 'Save the state dict again with torch.save(model.state_dict(), path)';

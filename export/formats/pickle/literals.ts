@@ -1,4 +1,4 @@
-import { type Machine, malformed } from './pickle-machine.js';
+import { type Machine, malformed } from './machine.js';
 
 /** Longest integer that is read, in bytes or in digits. */
 const LONGEST_INTEGER = 1024;

@@ -1,4 +1,4 @@
-import { decimal, escaped, quoted, signedLittleEndian } from './pickle-literals.js';
+import { decimal, escaped, quoted, signedLittleEndian } from './literals.js';
 import {
   call,
   Instance,
@@ -11,7 +11,7 @@ import {
   recall,
   refusal,
   top,
-} from './pickle-machine.js';
+} from './machine.js';
 
 type Step = (m: Machine) => void;
 type Opcodes = Readonly<Record<string, readonly [code: string, step: Step]>>;
@@ -38,7 +38,7 @@ const literals: Opcodes = {
   FLOAT: ['F', push((m) => Number(m.input.line().replace(/inf$/, 'Infinity')))],
   BINFLOAT: ['G', push((m) => m.input.f64be())],
   STRING: ['S', push((m) => quoted(m, m.input.line()))],
-  BINSTRING: ['T', push((m) => m.input.latin1(m.input.i32()))],
+  BINSTRING: ['T', push((m) => binstring(m, m.input.i32()))],
   SHORT_BINSTRING: ['U', push((m) => m.input.latin1(m.input.u8()))],
   UNICODE: ['V', push((m) => escaped(m, m.input.line()))],
   BINUNICODE: ['X', push((m) => m.input.utf8(m.input.u32()))],
@@ -193,6 +193,12 @@ function build(m: Machine, state: unknown): void {
   if (typeof target !== 'object' || target === null) throw malformed(m, 'gives a state to what has none');
   if (target instanceof Instance) target.state = state;
 }
+
+/** Longest byte string that is text where long ones are data. */
+const LONGEST_TEXT = 256;
+
+const binstring = (m: Machine, length: number): string | Uint8Array =>
+  m.rules.longStringsAreBytes && length > LONGEST_TEXT ? m.input.bytes(length) : m.input.latin1(length);
 
 function refuseExtension(m: Machine, code: number): never {
   throw refusal(m, `call extension ${code}`);

@@ -1,5 +1,5 @@
 import type { Cursor } from './cursor.js';
-import { type CheckpointFileError, COPY_AGAIN, SAVE_AGAIN } from './errors.js';
+import { type CheckpointFileError, COPY_AGAIN } from './errors.js';
 
 /** The name of a class or function. It is never resolved to code, so it cannot run. */
 export class Reference {
@@ -34,6 +34,11 @@ export interface PickleRules {
   readonly constructors: Readonly<Record<string, Constructor>>;
   /** The object that a persistent id refers to; throws CheckpointFileError for an unknown kind of id. */
   persistent(id: unknown): unknown;
+  /** What the file is, such as "a checkpoint", and what to do when it holds more than data. For messages. */
+  readonly what: string;
+  readonly remedy: string;
+  /** Whether byte strings of Python 2 are data (Uint8Array) where they are long; else they are text (Latin-1). */
+  readonly longStringsAreBytes?: boolean;
 }
 
 /** The state of a pickle machine. https://github.com/python/cpython/blob/main/Lib/pickletools.py */
@@ -63,7 +68,7 @@ export const createMachine = (input: Cursor, rules: PickleRules): Machine => ({
 /** Bounds memory and time: a few bytes of a pickle could otherwise ask for any amount of either. */
 export function spend(m: Machine, cost: number): void {
   m.budget -= cost;
-  if (m.budget < 0) throw m.input.error(`the pickle takes more than ${BUDGET} steps. ${SAVE_AGAIN}`);
+  if (m.budget < 0) throw m.input.error(`the pickle takes more than ${BUDGET} steps. ${m.rules.remedy}`);
 }
 
 export function pop(m: Machine): unknown {
@@ -115,7 +120,7 @@ export function call(m: Machine, type: unknown, args: unknown): unknown {
 }
 
 export const refusal = (m: Machine, what: string): CheckpointFileError =>
-  m.input.error(`the file asks to ${what}, which is refused: a checkpoint holds data alone. ${SAVE_AGAIN}`);
+  m.input.error(`the file asks to ${what}, which is refused: ${m.rules.what} holds data alone. ${m.rules.remedy}`);
 
 /** The cost of an argument: an upper bound of what a constructor copies of it. */
 function weight(value: unknown): number {

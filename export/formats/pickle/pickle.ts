@@ -1,8 +1,8 @@
 import type { Cursor } from './cursor.js';
-import { createMachine, malformed, type PickleRules, pop, spend } from './pickle-machine.js';
-import { steps } from './pickle-opcodes.js';
+import { createMachine, malformed, type PickleRules, pop, spend } from './machine.js';
+import { steps } from './opcodes.js';
 
-export { type Constructor, Instance, type PickleRules, Reference } from './pickle-machine.js';
+export { type Constructor, Instance, type PickleRules, Reference } from './machine.js';
 
 const STOP = '.'.charCodeAt(0);
 
