@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { noiseImages } from '../export/data/noise.js';
+import { inMemory } from '../export/data/source.js';
 import { packagePath } from '../export/files/package.js';
 import { owned, rows } from '../export/graph/rows.js';
 import { type Tensor, tensor } from '../export/graph/tensor.js';
@@ -128,7 +129,7 @@ async function* checkModel(folder: string, images: number): AsyncGenerator<Line>
     'encoded on the device, decoded on the CPU': { forward: gpu.forward, inverse: cpu.inverse },
     'encoded on the CPU, decoded on the device': { forward: cpu.forward, inverse: gpu.inverse },
   })) {
-    const { inversion } = await measure(graphs, noiseImages(images, manifest.input, 3), {
+    const { inversion } = await measure(graphs, inMemory(noiseImages(images, manifest.input, 3)), {
       encode: sizes.limit,
       decode: 1,
     });

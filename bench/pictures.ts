@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { datasets } from '../export/data/index.js';
+import { knownDatasets, openDataset } from '../export/data/index.js';
 import { type Random, seeded } from '../export/data/random.js';
 import { packagePath } from '../export/files/package.js';
 import { tensor } from '../export/graph/tensor.js';
@@ -15,14 +15,18 @@ export async function fashionImages(): Promise<Buffer[]> {
   return Promise.all(names.map((name) => readFile(`${folder}/${name}`)));
 }
 
-const { folder: installed, load } = datasets['fashion-mnist']!;
+const installed = knownDatasets['fashion-mnist']!.folder!;
 
 /**
  * Writes this many PNGs into a folder: the test images of Fashion-MNIST, from Debian's package or else the 200 that the tests
  * have, again and again. Returns how many of them are different.
  */
 export async function writeFashion(folder: string, count: number): Promise<{ different: number }> {
-  const images = await load(existsSync(installed) ? installed : packagePath('test', 'data', 'fashion-mnist'), 'test');
+  const path = existsSync(installed) ? installed : packagePath('test', 'data', 'fashion-mnist');
+  const dataset = await openDataset({ name: 'fashion-mnist', path });
+  const content = await dataset.load('test');
+  if (content.kind !== 'pixels') throw new Error(`${path} holds no pixels`);
+  const { images } = content;
   const { height, width, pixels } = images;
   const files = Array.from({ length: Math.min(count, images.count) }, (_, i) =>
     toPng(tensor('uint8', [1, height, width, 1], pixels.slice(i * height * width, (i + 1) * height * width))),

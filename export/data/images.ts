@@ -39,3 +39,14 @@ export function select(images: Images, numbers: ArrayLike<number>): Images {
   }
   return { ...images, count: numbers.length, pixels, labels };
 }
+
+/** The images of both, of one size, in their order; a copy. */
+export function joined(a: Images, b: Images): Images {
+  const pixels = new Uint8Array(a.pixels.length + b.pixels.length);
+  pixels.set(a.pixels);
+  pixels.set(b.pixels, a.pixels.length);
+  const labels = new Uint16Array(a.count + b.count);
+  labels.set(a.labels);
+  labels.set(b.labels, a.count);
+  return { ...a, count: a.count + b.count, pixels, labels };
+}

@@ -65,7 +65,6 @@ export async function createModel(folder: string, parts: ModelParts): Promise<Ma
 }
 
 const describe = (name: string, network: Network, parts: ModelParts): Omit<Manifest, 'files' | 'measured'> => {
-  const { height, width, channels, mean, std } = network.input;
   return {
     format: MANIFEST_FORMAT,
     name,
@@ -73,13 +72,18 @@ const describe = (name: string, network: Network, parts: ModelParts): Omit<Manif
     exporter: { name: 'irevnet', version },
     architecture: { name: parts.architecture, config: { ...parts.config }, parameters: countTrained(network) },
     grid: network.grid,
-    input: { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] },
+    input: manifestInput(network),
     preprocessing: parts.preprocessing,
     labels: [...parts.labels],
     features: { shape: [...network.features] },
     training: parts.training,
   };
 };
+
+/** What a manifest says of a network's input. */
+export function manifestInput({ input: { height, width, channels, mean, std } }: Network): Manifest['input'] {
+  return { height, width, channels: channels as 1 | 3, mean: [...mean], std: [...std] };
+}
 
 async function writeFiles(folder: string, network: Network, parts: ModelParts): Promise<Manifest['files']> {
   const { variants = [], weights, progress } = parts;

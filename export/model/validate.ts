@@ -1,5 +1,6 @@
 import { type Images, pixelsOf } from '../data/images.js';
 import { noiseImages } from '../data/noise.js';
+import { batchesOf, type ImageSource, inMemory } from '../data/source.js';
 import { type Listed, sha256 } from '../files/write.js';
 import type { NamedTensors } from '../graph/tensor.js';
 import { exactBelow } from '../networks/layers/coupling.js';
@@ -9,7 +10,7 @@ import { runInSlices } from '../runtime/slices.js';
 import { graphFiles } from './create.js';
 import { emitInline, magnitudeGraph } from './graphs.js';
 import { type Inversion, variantsOf } from './manifest.js';
-import { type Batches, measure, relativeError } from './measure.js';
+import { type Batches, gainfulBatches, measure, relativeError } from './measure.js';
 import { closeGraphs, type Graphs, type Model, openGraph, openGraphs } from './open.js';
 
 /** The outcome of one check: 'warning' leaves a model usable. */
@@ -52,8 +53,8 @@ export async function validate(model: Model, images: Images, threads: number): P
       await roundTrip(model, graphs, 'images', images, { encode: 100, decode: 7 }),
       await roundTrip(model, graphs, 'images', images, { encode: 3, decode: 64 }),
       await roundTrip(model, graphs, 'noise', noise, { encode: 100, decode: 7 }),
-      await checkHeadroom(model.network, model.weights, images, threads),
-      await checkHeadroom(model.network, model.weights, noise, threads),
+      await checkHeadroom(model.network, model.weights, inMemory(images), threads),
+      await checkHeadroom(model.network, model.weights, inMemory(noise), threads),
     ];
   } finally {
     await closeGraphs(graphs);
@@ -113,7 +114,7 @@ async function roundTrip(
   images: Images,
   batches: Batches,
 ): Promise<Check> {
-  const { inversion } = await measure(graphs, images, batches);
+  const { inversion } = await measure(graphs, inMemory(images), batches);
   return {
     check: `round trip of ${images.count} ${kind}, ${batches.encode} encoded and ${batches.decode} decoded at a time`,
     ...judge(inversion!, images.count, manifest.grid !== null),
@@ -135,12 +136,12 @@ export function judge(inversion: Inversion, images: number, exact: boolean): Pic
 export async function checkHeadroom(
   network: Network,
   weights: NamedTensors,
-  images: Images,
+  source: ImageSource,
   threads: number,
 ): Promise<Check> {
-  const check = `stream magnitudes on ${images.count} images`;
+  const check = `stream magnitudes on ${source.count} images`;
   if (network.grid === null) return { check, outcome: 'ok', detail: 'no grid, nothing to keep away from' };
-  const peak = await largestMagnitude(network, weights, images, threads);
+  const peak = await largestMagnitude(network, weights, source, threads);
   const limit = exactBelow(network.grid);
   const outcome = peak >= REFUSED * limit ? 'failed' : peak >= WARNED * limit ? 'warning' : 'ok';
   const remedy = outcome === 'ok' ? '' : '; export with a smaller grid';
@@ -154,16 +155,18 @@ const BATCH = 100;
 async function largestMagnitude(
   network: Network,
   weights: NamedTensors,
-  images: Images,
+  source: ImageSource,
   threads: number,
 ): Promise<number> {
   const session = await openSession(emitInline(magnitudeGraph(network), weights), { threads });
   try {
-    const { magnitudes } = await runInSlices(session, { pixels: pixelsOf(images) }, BATCH);
-    return (magnitudes!.data as Float32Array).reduce(
-      (peak, m) => (Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m)),
-      0,
-    );
+    let peak = 0;
+    for await (const { images } of batchesOf(source, gainfulBatches(network.input).encode)) {
+      const { magnitudes } = await session.run({ pixels: pixelsOf(images) });
+      for (const m of magnitudes!.data as Float32Array)
+        peak = Number.isNaN(m) ? Number.POSITIVE_INFINITY : Math.max(peak, m);
+    }
+    return peak;
   } finally {
     await session.release();
   }

@@ -1,5 +1,6 @@
-import { type Images, pixelsOf, select } from '../data/images.js';
+import { type Images, joined, pixelsOf } from '../data/images.js';
 import { permutation, seeded } from '../data/random.js';
+import { type ImageSource, subset } from '../data/source.js';
 import { type Tensor, tensor } from '../graph/tensor.js';
 import type { Settings } from './recipe.js';
 
@@ -8,26 +9,56 @@ export const draws = { initial: 0, validation: 1, order: 2, augmentation: 3 } as
 
 /** Sets images aside to validate on: which, depends on the seed alone. */
 export function partition(
-  images: Images,
+  images: ImageSource,
   { validation, seed }: Settings,
-): Readonly<Record<'training' | 'validation', Images>> {
-  if (validation === 0) return { training: images, validation: select(images, []) };
+): Readonly<Record<'training' | 'validation', ImageSource>> {
+  if (validation === 0) return { training: images, validation: subset(images, Uint32Array.of()) };
   const order = permutation(images.count, seeded(seed, draws.validation));
   return {
-    validation: select(images, order.subarray(0, validation)),
-    training: select(images, order.subarray(validation).sort()),
+    validation: subset(images, order.slice(0, validation)),
+    training: subset(images, order.slice(validation).sort()),
   };
 }
 
-/** The images of each step. Every epoch has an order of its own; a batch that is not full is left out. */
-export function batches(images: Images, perEpoch: number, { batch, seed }: Settings): (step: number) => Images {
+/** Batches that are decoded while a step is computed. */
+const AHEAD = 2;
+
+/**
+ * The images of each step, decoded ahead. Every epoch has an order of its own; a batch that is not full is left out. An image
+ * that cannot be read is replaced by the next of the order that can.
+ */
+export function batches(
+  images: ImageSource,
+  perEpoch: number,
+  { batch, seed }: Settings,
+): (step: number) => Promise<Images> {
   let current: { epoch: number; order: Uint32Array } = { epoch: -1, order: Uint32Array.of() };
-  return (step) => {
-    const epoch = Math.floor(step / perEpoch);
+  const orderOf = (epoch: number): Uint32Array => {
     if (current.epoch !== epoch)
       current = { epoch, order: permutation(images.count, seeded(seed, draws.order, epoch)) };
+    return current.order;
+  };
+  const read = async (step: number): Promise<Images> => {
+    const order = orderOf(Math.floor(step / perEpoch));
     const first = (step % perEpoch) * batch;
-    return select(images, current.order.subarray(first, first + batch));
+    let some = await images.batch(order.subarray(first, first + batch));
+    for (let next = first + batch; some.count < batch; next++)
+      some = joined(some, await images.batch([order[next % order.length]!]));
+    return some;
+  };
+  const started = new Map<number, Promise<Images>>();
+  const start = (step: number): Promise<Images> => {
+    const batch = started.get(step) ?? read(step);
+    // Its error is thrown when the step is taken. Until then Node.js must not report an unhandled rejection.
+    batch.catch(() => undefined);
+    started.set(step, batch);
+    return batch;
+  };
+  return (step) => {
+    const batch = start(step);
+    for (let next = step + 1; next <= step + AHEAD; next++) start(next);
+    started.delete(step);
+    return batch;
   };
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { augment } from '../data/augment.js';
-import type { Images } from '../data/images.js';
 import { seeded } from '../data/random.js';
+import type { ImageSource } from '../data/source.js';
 import { emit } from '../graph/emit.js';
 import { type NamedTensors, type Tensor, tensor, zeros } from '../graph/tensor.js';
 import { networkParameters } from '../model/graphs.js';
@@ -13,7 +13,16 @@ import { initialise } from './initialise.js';
 import type { TrainingLog } from './log.js';
 import { packed, unpacked } from './packing.js';
 import type { Recipe } from './recipe.js';
-import { loadRun, RunError, type RunTensors, resultOf, type SavedRun, saveRun, weightsOf } from './saved-run.js';
+import {
+  loadRun,
+  type RunData,
+  RunError,
+  type RunTensors,
+  resultOf,
+  type SavedRun,
+  saveRun,
+  weightsOf,
+} from './saved-run.js';
 import { averageRateAt, learningRateAt } from './schedule.js';
 import { type TrainingStep, trainingStep } from './step.js';
 
@@ -21,8 +30,9 @@ export interface TrainOptions {
   readonly recipe: Recipe;
   /** A checkpoint of another run, from whose weights this one starts; default: random weights. */
   readonly from?: { readonly run: SavedRun; readonly sha256: string } | undefined;
-  /** The training part of the data set. */
-  readonly images: Images;
+  /** The training part of the data set, and what the checkpoint says of it. */
+  readonly images: ImageSource;
+  readonly data?: RunData | undefined;
   /** Where checkpoint.safetensors is kept, and best.safetensors where there are images to validate on. */
   readonly folder: string;
   readonly threads: number;
@@ -63,7 +73,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const batchAt = batches(training, perEpoch, settings);
   let state = stateOf(step, start);
   let best = await bestBefore(folder, start.step);
-  const run = (done: number) => ({ ...tensorsOf(step, state), step: done, recipe, from: options.from?.sha256 ?? null });
+  const origin = { recipe, from: options.from?.sha256 ?? null, data: options.data ?? null };
+  const run = (done: number): SavedRun => ({ ...tensorsOf(step, state), step: done, ...origin });
   const validate = async (done: number) => {
     const now = run(done);
     const accuracy = await accuracyOf(network, weightsOf(now), validation, threads);
@@ -77,7 +88,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     for (let at = start.step; at < total; at++) {
       const learningRate = learningRateAt({ step: at, perEpoch, total: scheduled }, settings.schedule);
-      const batch = augment(batchAt(at), settings.augmentation, seeded(settings.seed, draws.augmentation, at));
+      const batch = augment(await batchAt(at), settings.augmentation, seeded(settings.seed, draws.augmentation, at));
       const { loss, correct, ...next } = await session.run({
         ...feedsOf(batch),
         ...state,
@@ -143,12 +154,12 @@ async function bestBefore(folder: string, step: number): Promise<number> {
 
 /** What a run starts from: its own checkpoint, else the weights of another run, else random weights. */
 async function startingPoint(
-  { folder, recipe, from }: TrainOptions,
+  { folder, recipe, from, data }: TrainOptions,
   network: Network,
 ): Promise<RunTensors & { readonly step: number }> {
   const saved = await loadRun(folder);
   if (saved !== undefined) {
-    const different = differences(saved, { recipe, from: from?.sha256 ?? null });
+    const different = differences(saved, { recipe, from: from?.sha256 ?? null, data: data ?? null });
     if (different.length === 0) return saved;
     throw new RunError(
       `${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`,
@@ -184,13 +195,17 @@ function initial(network: Network, seed: number): Pick<SavedRun, 'parameters' | 
 
 /** Settings in which two runs differ. A run may be continued with more steps of its schedule. */
 function differences(...runs: readonly [Origin, Origin]): string[] {
-  const [a, b] = runs.map(({ recipe: { network, dataset, settings }, from }): Readonly<Record<string, unknown>> => {
-    const { architecture, config } = network;
-    return { architecture, config, dataset, ...settings, from, steps: 0 };
-  }) as [Record<string, unknown>, Record<string, unknown>];
+  const known = runs.every(({ data }) => data !== null);
+  const [a, b] = runs.map(
+    ({ recipe: { network, dataset, settings }, from, data }): Readonly<Record<string, unknown>> => {
+      const { architecture, config } = network;
+      const classes = known ? data?.labels : null;
+      return { architecture, config, dataset, classes, ...settings, from, steps: 0 };
+    },
+  ) as [Record<string, unknown>, Record<string, unknown>];
   return Object.keys({ ...a, ...b }).filter((key) => !isDeepStrictEqual(a[key], b[key]));
 }
-type Origin = Pick<SavedRun, 'recipe' | 'from'>;
+type Origin = Pick<SavedRun, 'recipe' | 'from' | 'data'>;
 
 const notANumber = (step: number, learningRate: number, folder: string): TrainingError =>
   new TrainingError(

@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { datasetNamed } from '../data/index.js';
 import { packagePath } from '../files/package.js';
 import { problemsOf } from '../files/schema.js';
 import { decodeText } from '../files/text.js';
+import { MODEL_NAME } from '../model/manifest.js';
 import { configurations } from '../networks/configurations.js';
 import { buildNetwork, type Specification } from '../networks/index.js';
 import { readSpecification } from '../networks/read.js';
@@ -66,7 +66,10 @@ export const Settings = Type.Object(
 export type Settings = Static<typeof Settings>;
 
 /** A recipe as a JSON file: the network is a name of the table, or a JSON file beside the recipe. */
-const RecipeFile = Type.Object({ network: Type.String(), dataset: Type.String(), settings: Settings }, strict);
+const RecipeFile = Type.Object(
+  { network: Type.String(), dataset: Type.String({ pattern: MODEL_NAME.source }), settings: Settings },
+  strict,
+);
 
 /** A network with the name that models and run folders get from it. */
 export interface NamedNetwork extends Specification {
@@ -76,7 +79,7 @@ export interface NamedNetwork extends Specification {
 /** Everything that decides the result of a run, apart from the weights it may start from. */
 export interface Recipe {
   readonly network: NamedNetwork;
-  /** Name of the data set. */
+  /** Name of a known data set, or of data of one's own. */
   readonly dataset: string;
   readonly settings: Settings;
 }
@@ -102,7 +105,7 @@ const settingsValidator = Compile(Settings);
 /**
  * Reads a recipe.
  * @param nameOrFile a recipe of the package, or a JSON file
- * @throws RecipeError, DatasetError, ConfigError, EncodingError
+ * @throws RecipeError, ConfigError, EncodingError
  */
 export async function readRecipe(nameOrFile: string): Promise<Recipe> {
   const file = recipeNames.includes(nameOrFile) ? resolve(FOLDER, `${nameOrFile}.json`) : nameOrFile;
@@ -113,7 +116,6 @@ export async function readRecipe(nameOrFile: string): Promise<Recipe> {
   });
   const { network, dataset, settings } = parsed(file, decodeText(bytes, file));
   checkSettings(settings, file);
-  datasetNamed(dataset);
   const source = Object.hasOwn(configurations, network) ? network : resolve(dirname(file), network);
   return { network: await readNetwork(source), dataset, settings };
 }

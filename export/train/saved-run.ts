@@ -4,6 +4,7 @@ import { writeAtomically } from '../files/write.js';
 import { FormatError } from '../formats/errors.js';
 import { readSafetensors, writeSafetensors } from '../formats/safetensors.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
+import type { Preprocessing } from '../networks/preprocessing.js';
 import type { Recipe } from './recipe.js';
 
 /** The state of a run: tensors by parameter name, in the layout of the network's definition. */
@@ -24,8 +25,22 @@ export interface SavedRun extends RunTensors {
   readonly recipe: Recipe;
   /** SHA-256 of the checkpoint from whose weights the run started; null: random weights. */
   readonly from: string | null;
+  /** The data it was trained on; null in checkpoints of earlier versions. */
+  readonly data: RunData | null;
   /** Of the best checkpoint: the share of the validation images whose label has the highest score. */
   readonly accuracy?: number | undefined;
+}
+
+/** Where the data of a run lie, and what a model of it has to know of them. */
+export interface RunData {
+  /** An absolute path. */
+  readonly path: string;
+  /** A key of the table of formats. */
+  readonly format: string;
+  readonly columns: readonly [image: string, label: string] | null;
+  /** Names of the classes. */
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing;
 }
 
 /** The checkpoints of a run: that of the last step that was saved, and the one that did best in validation. */
@@ -66,11 +81,11 @@ export async function saveRun(folder: string, run: SavedRun, which: Which = 'las
   for (const part of parts) {
     for (const [name, t] of run[part] ?? []) tensors.set(`${part}/${name}`, t);
   }
-  const { step, recipe, from, accuracy } = run;
+  const { step, recipe, from, data, accuracy } = run;
   const metadata = {
     format: FORMAT,
     step: String(step),
-    recipe: JSON.stringify({ ...recipe, from }),
+    recipe: JSON.stringify({ ...recipe, from, data }),
     ...(accuracy !== undefined && { accuracy: String(accuracy) }),
   };
   await writeAtomically(checkpointPath(folder, which), writeSafetensors({ tensors, metadata }));
@@ -130,15 +145,16 @@ export async function loadRun(folder: string, which: Which = 'last'): Promise<Sa
   }
 }
 
-type Origin = Pick<SavedRun, 'recipe' | 'from'>;
+type Origin = Pick<SavedRun, 'recipe' | 'from' | 'data'>;
+type Stored = Recipe & { from: string | null; data?: RunData | null };
 
 /** How the recipe of each version of the format is read. */
-const readers: Readonly<Record<string, (stored: Recipe & { from: string | null }) => Origin>> = {
+const readers: Readonly<Record<string, (stored: Stored) => Origin>> = {
   // All in one object, and without a name of the network: it was that of the data set.
   1: (stored) => {
     const { architecture, config, dataset, from, ...settings } = stored as unknown as Recipe['network'] &
       Recipe['settings'] & { dataset: string; from: string | null };
-    return { recipe: { network: { name: dataset, architecture, config }, dataset, settings }, from };
+    return { recipe: { network: { name: dataset, architecture, config }, dataset, settings }, from, data: null };
   },
-  2: ({ from, ...recipe }) => ({ recipe, from }),
+  2: ({ from, data = null, ...recipe }) => ({ recipe, from, data }),
 };

@@ -2,7 +2,15 @@ import { availableParallelism } from 'node:os';
 import { Argument, Command, Option } from 'commander';
 import { createModel } from '../../export/model/create.js';
 import { configurations } from '../../export/networks/configurations.js';
-import { isModelFolder, type PartsFlags, randomParts, rebuiltParts, trainedParts } from './export-parts.js';
+import { addDataOptions, dataFlagNames } from './data.js';
+import {
+  isModelFolder,
+  type NamedParts,
+  type PartsFlags,
+  randomParts,
+  withRebuiltParts,
+  withTrainedParts,
+} from './export-parts.js';
 import { exportToTriton, type TritonFlags, tritonOptions } from './export-triton.js';
 import { cleanUpOnSignals } from './interrupt.js';
 import { modelFolder, modelsOption } from './models-folder.js';
@@ -15,8 +23,11 @@ interface Flags extends PartsFlags, TritonFlags {
 }
 
 /** `irevnet export`: makes a model folder of a trained run, of a model of another version or of random weights, or a Triton repository of a model. */
-export const exportCommand = new Command('export')
-  .description('write Φ, Φ⁻¹, their weights and the manifest of a trained run, or a model for Triton')
+export const exportCommand = addDataOptions(
+  new Command('export').description(
+    'write Φ, Φ⁻¹, their weights and the manifest of a trained run, or a model for Triton',
+  ),
+)
   .addArgument(
     new Argument(
       '<source>',
@@ -27,7 +38,6 @@ export const exportCommand = new Command('export')
   .addOption(modelsOption())
   .option('--grid <k>', 'put the streams on multiples of 2^-k; 0: plain floats (default: as configured)', whole(0))
   .option('--last', 'of a run that validated, take the last checkpoint instead of the best one')
-  .option('--data <folder>', 'data set to measure accuracy and inversion on')
   .option('--random-weights', 'a runnable model that has learned nothing, for tests and benchmarks', false)
   .option('--seed <n>', 'seed of random weights', whole(0), 1)
   .option('--labels <file>', 'class names, one a line, for random weights (default: numbers)')
@@ -36,7 +46,7 @@ export const exportCommand = new Command('export')
     new Option(
       '--triton <folder>',
       'write Φ, Φ⁻¹ and the round trip of a model into this Triton model repository',
-    ).conflicts(['name', 'grid', 'last', 'data', 'randomWeights', 'seed', 'labels', 'threads']),
+    ).conflicts(['name', 'grid', 'last', ...dataFlagNames, 'randomWeights', 'seed', 'labels', 'threads']),
   )
   .option('--json', 'print the manifest, or with --triton what was written, as JSON', false)
   .addHelpText('after', `\nNetworks: ${Object.keys(configurations).join(', ')}.`)
@@ -51,13 +61,15 @@ export const exportCommand = new Command('export')
 for (const option of tritonOptions) exportCommand.addOption(option);
 
 async function exportModel(source: string, flags: Flags): Promise<void> {
-  const partsOf = flags.randomWeights ? randomParts : isModelFolder(source) ? rebuiltParts : trainedParts;
-  const parts = await partsOf(source, flags);
-  const folder = modelFolder(flags.models, flags.name ?? parts.name);
+  const write = async (parts: NamedParts) => {
+    const folder = modelFolder(flags.models, flags.name ?? parts.name);
+    const progress = byteProgress(process.stderr, 'weights');
+    const manifest = await createModel(folder, { ...parts, progress });
+    process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${folder}\n`);
+  };
   const interrupted = cleanUpOnSignals();
-  const manifest = await createModel(folder, {
-    ...parts,
-    progress: byteProgress(process.stderr, 'weights'),
-  }).finally(interrupted.end);
-  process.stdout.write(flags.json ? `${JSON.stringify(manifest)}\n` : `${folder}\n`);
+  const withParts = isModelFolder(source) ? withRebuiltParts : withTrainedParts;
+  await (flags.randomWeights ? randomParts(source, flags).then(write) : withParts(source, flags, write)).finally(
+    interrupted.end,
+  );
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { noiseImages } from '../../export/data/noise.js';
+import { inMemory } from '../../export/data/source.js';
 import { describe } from '../../export/import/describe.js';
 import { type Given, type Imported, importCheckpoint, importers, openCheckpoint } from '../../export/import/index.js';
 import { overflowing } from '../../export/import/overflow.js';
@@ -161,17 +162,21 @@ async function write(
     measure: async (fresh) => {
       const stored = () => readWeights(networkParameters(network), join(fresh, WEIGHTS_FILE));
       const batches = { encode: NOISE_IMAGES, decode: 1 };
-      const measured = await measureFolder(fresh, noise, { data: 'noise', labelled: false, batches, threads }).catch(
-        async (error: Error) => {
-          if (!(error instanceof NotFiniteError)) throw error;
-          const { parameter, factor } = await overflowing(network, await stored(), noise);
-          throw new Error(
-            `${error.message}. It comes from ${nameOf(parameter)}, by a factor of ${factor.toPrecision(3)}`,
-          );
-        },
-      );
+      const measured = await measureFolder(fresh, inMemory(noise), {
+        data: 'noise',
+        labelled: false,
+        batches,
+        threads,
+      }).catch(async (error: Error) => {
+        if (!(error instanceof NotFiniteError)) throw error;
+        const { parameter, factor } = await overflowing(network, await stored(), noise);
+        throw new Error(
+          `${error.message}. It comes from ${nameOf(parameter)}, by a factor of ${factor.toPrecision(3)}`,
+        );
+      });
       checkRoundTrip(measured, network);
-      if (network.grid !== null) requireHeadroom(await checkHeadroom(network, await stored(), noise, threads));
+      if (network.grid !== null)
+        requireHeadroom(await checkHeadroom(network, await stored(), inMemory(noise), threads));
       return measured;
     },
   });

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { datasets, loadFor } from '../../export/data/index.js';
+import type { Content, Dataset } from '../../export/data/index.js';
 import { sha256 } from '../../export/files/write.js';
+import { manifestInput } from '../../export/model/create.js';
 import { configurations } from '../../export/networks/configurations.js';
 import { buildNetwork } from '../../export/networks/index.js';
+import type { Preprocessing } from '../../export/networks/preprocessing.js';
 import { combined, jsonLines } from '../../export/train/log.js';
 import { type TrainOptions, train } from '../../export/train/loop.js';
 import {
@@ -18,15 +20,15 @@ import {
   recipeNames,
   type Settings,
 } from '../../export/train/recipe.js';
-import { checkpointPath, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { checkpointPath, type RunData, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { addDataOptions, type DataFlags, say, withData, withImages } from './data.js';
 import { INTERRUPTED, stopOnSignals } from './interrupt.js';
 import { between, epochs, positive, share, whole } from './numbers.js';
 import { trainingProgress } from './progress.js';
+import { changesOf, lookAt, networkFor, preprocessingFor, usualRecipe } from './train-data.js';
 
-interface Flags {
-  recipe: string;
-  dataset?: string;
-  data?: string;
+interface Flags extends DataFlags {
+  recipe?: string;
   config?: string;
   from?: string;
   output?: string;
@@ -54,11 +56,15 @@ interface Flags {
 }
 
 /** `irevnet train`: trains a network, or goes on with a run that was stopped. */
-export const trainCommand = new Command('train')
-  .description('train a network; run again with the same settings to go on where it stopped')
-  .option('--recipe <name or file>', 'network, data set and settings; the flags below override it', DEFAULT_RECIPE)
-  .addOption(new Option('--dataset <name>', 'what to train on').choices(Object.keys(datasets)))
-  .option('--data <folder>', 'where the data set lies (default: where Debian installs it)')
+export const trainCommand = addDataOptions(
+  new Command('train')
+    .description('train a network; run again with the same settings to go on where it stopped')
+    .option(
+      '--recipe <name or file>',
+      `network, data set and settings; the flags below override it (default: as the data are, else ${DEFAULT_RECIPE})`,
+    ),
+)
+  .option('--labels <file>', 'names of the classes of the data, or lines of a class and its name')
   .option('--config <name or file>', `network: ${Object.keys(configurations).join(', ')}, or a JSON file`)
   .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<network>-<dataset>)')
   .option('--from <run>', 'start from the weights of another run instead of random ones')
@@ -102,23 +108,36 @@ export const trainCommand = new Command('train')
     `\nRecipes: ${recipeNames.join(', ')}, or a JSON file such as those in export/train/recipes. A flag that is not given is as in the recipe.`,
   )
   .action(async (flags: Flags) => {
-    const recipe = await recipeOf(flags);
-    const folder = flags.output ?? join('runs', modelNameOf(recipe));
-    const images = await loadFor(buildNetwork(recipe.network), recipe.dataset, 'train', flags.data);
-    const from = flags.from === undefined ? undefined : await startFrom(flags.from);
-    const stop = stopOnSignals('saving; send the signal again to end at once');
-    const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
-    const { threads, checkpointEvery } = flags;
-    const result = await train({ recipe, from, images, folder, threads, checkpointEvery, signal: stop.signal, log });
-    stop.end();
-    const summary = { folder, ...result };
-    process.stdout.write(
-      flags.json
-        ? `${JSON.stringify(summary)}\n`
-        : `${result.outcome} at step ${result.step} of ${result.total}: ${folder}\n`,
-    );
-    if (result.outcome === 'interrupted') process.exitCode = INTERRUPTED;
+    const wanted = await recipeNamed(flags);
+    await withData(flags, wanted?.dataset ?? DEFAULT_RECIPE, (dataset) => trainOn(dataset, wanted, flags));
   });
+
+/** The recipe that the flags name; undefined where the data decide. */
+const recipeNamed = async ({ recipe, data }: Flags): Promise<Recipe | undefined> =>
+  recipe === undefined && data !== undefined ? undefined : readRecipe(recipe ?? DEFAULT_RECIPE);
+
+async function trainOn(dataset: Dataset, wanted: Recipe | undefined, flags: Flags): Promise<void> {
+  const content = await dataset.load('train');
+  const { recipe, preprocessing } = await planned(dataset, content, wanted, flags);
+  const folder = flags.output ?? join('runs', modelNameOf(recipe));
+  const from = flags.from === undefined ? undefined : await startFrom(flags.from);
+  const { path, format, labels } = dataset;
+  const data: RunData = { path: resolve(path), format, columns: flags.columns ?? null, labels, preprocessing };
+  const input = manifestInput(buildNetwork(recipe.network));
+  const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
+  const { threads, checkpointEvery } = flags;
+  const result = await withImages(content, { input, preprocessing }, flags, (images) => {
+    const stop = stopOnSignals('saving; send the signal again to end at once');
+    const options = { recipe, from, images, data, folder, threads, checkpointEvery };
+    return train({ ...options, signal: stop.signal, log }).finally(stop.end);
+  });
+  process.stdout.write(
+    flags.json
+      ? `${JSON.stringify({ folder, ...result })}\n`
+      : `${result.outcome} at step ${result.step} of ${result.total}: ${folder}\n`,
+  );
+  if (result.outcome === 'interrupted') process.exitCode = INTERRUPTED;
+}
 
 /** The run that is to be started from, with the hash by which the new run remembers it. */
 async function startFrom(folder: string): Promise<TrainOptions['from']> {
@@ -127,9 +146,27 @@ async function startFrom(folder: string): Promise<TrainOptions['from']> {
   return { run: result.run, sha256: sha256(await readFile(checkpointPath(folder, result.which))) };
 }
 
-/** The recipe that is named, with what the flags say instead. */
-async function recipeOf(flags: Flags): Promise<Recipe> {
-  const { network, dataset, settings } = await readRecipe(flags.recipe);
+/** The recipe that is named or one for such data, with the flags' settings; the network with the data's classes and size. */
+async function planned(
+  dataset: Dataset,
+  content: Content,
+  wanted: Recipe | undefined,
+  flags: Flags,
+): Promise<{ recipe: Recipe; preprocessing: Preprocessing }> {
+  const look = await lookAt(content);
+  const recipe = wanted ?? (await readRecipe(usualRecipe(dataset, look)));
+  const before = flags.config === undefined ? recipe.network : await readNetwork(flags.config);
+  const network = networkFor(before, dataset, content.kind, look);
+  const changes = changesOf(before, network);
+  if (changes !== '') say(`The network ${network.name} gets ${changes}`);
+  return {
+    recipe: { network, dataset: dataset.name, settings: settingsOf(recipe.settings, flags) },
+    preprocessing: preprocessingFor(dataset, before, network),
+  };
+}
+
+/** The settings of a recipe, with what the flags say instead. */
+function settingsOf(settings: Settings, flags: Flags): Settings {
   const { schedule, augmentation } = settings;
   const changed: Settings = {
     ...settings,
@@ -156,11 +193,7 @@ async function recipeOf(flags: Flags): Promise<Recipe> {
     augmentation: { ...augmentation, ...given(flags, ['resizedCrop', 'shift', 'flip', 'erase']) },
   };
   checkSettings(changed, 'the flags');
-  return {
-    network: flags.config === undefined ? network : await readNetwork(flags.config),
-    dataset: flags.dataset ?? dataset,
-    settings: changed,
-  };
+  return changed;
 }
 
 /** The flags of these names that were given. */

@@ -2,22 +2,23 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { type Images, slice } from '../../export/data/images.js';
-import { loadFor } from '../../export/data/index.js';
+import { selectContent } from '../../export/data/dataset.js';
+import type { Images } from '../../export/data/images.js';
+import { knownDatasets } from '../../export/data/index.js';
 import { noiseImages } from '../../export/data/noise.js';
 import { readNpy } from '../../export/formats/npy.js';
 import { type Model, openModel, specificationOf } from '../../export/model/open.js';
 import { compareWithReference } from '../../export/model/reference.js';
 import { type Check, validate } from '../../export/model/validate.js';
 import { withGrid } from '../../export/networks/index.js';
+import { addDataOptions, type DataFlags, withData, withImages } from './data.js';
 import { readInput } from './files.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 
-interface CheckFlags {
+interface CheckFlags extends DataFlags {
   models?: string;
   reference?: string;
-  data?: string;
   images: number;
   threads: number;
 }
@@ -26,11 +27,12 @@ interface Flags extends CheckFlags {
 }
 
 /** `irevnet validate`: checks a model folder; exit code 1 when a check fails. */
-export const validateCommand = new Command('validate')
-  .description('check Φ and Φ⁻¹ against each other, against their configuration and against the manifest')
-  .argument('<model>', 'name of the model')
-  .addOption(modelsOption())
-  .option('--data <folder>', 'where the data set with the test images lies (default: where Debian installs it)')
+export const validateCommand = addDataOptions(
+  new Command('validate')
+    .description('check Φ and Φ⁻¹ against each other, against their configuration and against the manifest')
+    .argument('<model>', 'name of the model')
+    .addOption(modelsOption()),
+)
   .option('--images <n>', 'test images to try', whole(1), 500)
   .option('--threads <n>', 'threads', whole(1), availableParallelism())
   .option(
@@ -55,12 +57,22 @@ export async function checkModel(name: string, flags: CheckFlags): Promise<Check
     : validate(model, await imagesFor(model, flags), flags.threads);
 }
 
-/** Test images of the data set that the model was trained on; noise for a model that was not trained here. */
-async function imagesFor({ network, manifest }: Model, { data, images }: CheckFlags): Promise<Images> {
-  const dataset = manifest.training?.dataset;
-  if (typeof dataset !== 'string') return noiseImages(Math.min(images, NOISE_IMAGES), network.input, 2);
-  const all = await loadFor(network, dataset, 'test', data);
-  return slice(all, 0, Math.min(images, all.count));
+/**
+ * Images of the data set that is named, or of the known one that the model was trained on: test images where there are some.
+ * Noise for other models.
+ */
+async function imagesFor({ network, manifest }: Model, flags: CheckFlags): Promise<Images> {
+  const own = manifest.training?.dataset;
+  const known = typeof own === 'string' && Object.hasOwn(knownDatasets, own) ? own : undefined;
+  if ((flags.dataset ?? known ?? flags.data) === undefined)
+    return noiseImages(Math.min(flags.images, NOISE_IMAGES), network.input, 2);
+  return withData(flags, known, async (dataset) => {
+    const content = await dataset.load(dataset.parts.includes('test') ? 'test' : dataset.parts[0]!);
+    const first = Uint32Array.from({ length: Math.min(flags.images, content.labels.length) }, (_, i) => i);
+    return withImages(selectContent(content, first), manifest, flags, (images) =>
+      images.batch(first.subarray(0, images.count)),
+    );
+  });
 }
 const NOISE_IMAGES = 8;
 

@@ -11,12 +11,14 @@ export type DataFormat = (typeof dataFormats)[number];
 /** What a task reads. */
 export type InputKind = 'images' | 'features';
 
-/** One input of a job: an image file, or a row of a file of features. */
+/** One input of a job: an image file or a range of one, or a row of a file of features. */
 export interface Item {
   readonly id: string;
   /** Relative to the root of the inputs, or absolute. */
   readonly path: string;
   readonly row?: number;
+  /** The first byte of an image inside the file, and how many it has; default: all. */
+  readonly range?: readonly [from: number, length: number];
 }
 
 const Count = Type.Integer({ minimum: 0 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Semaphore } from '../common/semaphore.js';
+import { thisMachine } from '../engine/sizing.js';
 import type { Reply } from './reader-thread.js';
 import type { Reader, ReaderSettings } from './reading.js';
 
@@ -9,6 +10,12 @@ export interface Readers {
   readonly read: Reader;
   close(): Promise<void>;
 }
+
+/** CPU cores for each reading thread. A thread decodes several files at once, and small files take little time. */
+const CORES_PER_READER = 4;
+
+/** As many threads as a job uses when nobody says how many. */
+export const usualReaders = (): number => Math.ceil(thisMachine().cores / CORES_PER_READER);
 
 export function openReaders(count: number, settings: ReaderSettings): Readers {
   const threads = Array.from(

@@ -6,7 +6,7 @@ import type { Manifest } from '../../export/model/manifest.js';
 import { prepareImage } from '../images/prepare.js';
 import type { Invert } from '../images/steps.js';
 import { checkFeatures } from '../operations/features.js';
-import { openFile } from './files.js';
+import { type OpenFile, openFile } from './files.js';
 import { badOf, isBad, type Outcome } from './index-lines.js';
 import type { Item } from './plan.js';
 import { openTable, type Table } from './tables.js';
@@ -78,9 +78,9 @@ function withoutBad(data: Read['data'], outcomes: readonly Outcome[], size: numb
 }
 
 function imageReader({ root, manifest, ...options }: ReaderSettings & { kind: 'images' }): ReadOne {
-  return async ({ path }, into) => {
+  return async ({ path, range }, into) => {
     const file = openFile(within(root, path));
-    const bytes = readAll(file);
+    const bytes = readOnce(file, range ?? [0, file.size]);
     const { pixels, done } = await prepareImage(bytes, manifest, options);
     into.set(pixels);
     return done.length > 0 ? { done } : {};
@@ -90,9 +90,9 @@ function imageReader({ root, manifest, ...options }: ReaderSettings & { kind: 'i
 /** Like `resolve`, which is slow because it normalises the path. */
 const within = (root: string, path: string): string => (isAbsolute(path) ? path : `${root}/${path}`);
 
-function readAll(file: ReturnType<typeof openFile>): Uint8Array {
+function readOnce(file: OpenFile, [from, length]: readonly [number, number]): Uint8Array {
   try {
-    return file.read(0, file.size);
+    return file.read(from, length);
   } finally {
     file.close();
   }

@@ -5,7 +5,7 @@ import type { Manifest } from '../../export/model/manifest.js';
 import { readModel } from '../../export/model/models-folder.js';
 import type { Config } from '../common/config.js';
 import { modelOf, openEngine } from '../engine/engine.js';
-import { gainfulBatch, thisMachine } from '../engine/sizing.js';
+import { gainfulBatch } from '../engine/sizing.js';
 import type { Invert } from '../images/steps.js';
 import { computeParts } from './compute.js';
 import { BatchError, writingTo } from './errors.js';
@@ -23,7 +23,7 @@ import {
   shardParts,
   type TaskName,
 } from './plan.js';
-import { openReaders } from './readers.js';
+import { openReaders, usualReaders } from './readers.js';
 import type { ReaderSettings } from './reading.js';
 import { tasks } from './tasks.js';
 
@@ -75,9 +75,6 @@ export interface Summary {
 const TIMES = 2;
 const MOST_IMAGES = 128;
 
-/** CPU cores for each reading thread. A thread decodes several files at once, and small files take little time. */
-const CORES_PER_READER = 4;
-
 /**
  * Computes the missing parts of a shard. After an abort it stops soon, with complete parts written.
  * @throws BatchError, ModelError
@@ -126,7 +123,7 @@ interface Work {
 async function compute(job: Job, config: Config, { manifest, inputs, plan, missing, signal, begin, watcher }: Work) {
   const computed: PartRecord[] = [];
   if (missing.length === 0) return { computed, time: { seconds: 0, cpuSeconds: 0 } };
-  const count = job.readers ?? Math.ceil(thisMachine().cores / CORES_PER_READER);
+  const count = job.readers ?? usualReaders();
   const preload = job.task === 'invert' ? 'both' : 'forward';
   const maxBatch = config.maxBatch || TIMES * gainfulBatch(manifest, 'cpu', MOST_IMAGES / TIMES);
   const engine = await openEngine({ ...config, preload, maxBatch }, { only: config.model });

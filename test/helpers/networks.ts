@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { type Images, pixelsOf } from '../../export/data/images.js';
-import { datasets } from '../../export/data/index.js';
+import { openDataset } from '../../export/data/index.js';
 import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
 import { type NamedTensors, type Tensor, tensor, zeros } from '../../export/graph/tensor.js';
@@ -16,8 +15,12 @@ import { sessionOf } from './graph.js';
 export const dataPath = (...parts: string[]): string => packagePath('test', 'data', ...parts);
 
 /** The first 600 training and 200 test images of Fashion-MNIST. */
-export const someImages = (part: 'train' | 'test'): Promise<Images> =>
-  datasets['fashion-mnist']!.load(join(dataPath('fashion-mnist')), part);
+export async function someImages(part: 'train' | 'test'): Promise<Images> {
+  const dataset = await openDataset({ name: 'fashion-mnist', path: dataPath('fashion-mnist') });
+  const content = await dataset.load(part);
+  if (content.kind !== 'pixels') throw new Error('expected pixels');
+  return content.images;
+}
 
 /** A bijective network small enough to train in a test: three stages, every kind of convolution lowering. */
 export const small: IRevNetConfig = {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { slice } from '../../../export/data/images.js';
 import { seeded } from '../../../export/data/random.js';
+import { inMemory } from '../../../export/data/source.js';
 import { packagePath } from '../../../export/files/package.js';
 import { type Graph, parameter } from '../../../export/graph/graph.js';
 import { add } from '../../../export/graph/ops/elementwise.js';
@@ -176,7 +177,7 @@ t.test('streams near the limit of exact sums are warned about, and refused', asy
   const network = irevnet({ ...small, grid: 20 });
   const weights = randomParameters(networkParameters(network), seeded(6));
   const outcome = async (grid: number) =>
-    (await checkHeadroom(irevnet({ ...small, grid }), weights, images, 1)).outcome;
+    (await checkHeadroom(irevnet({ ...small, grid }), weights, inMemory(images), 1)).outcome;
   t.equal(await outcome(12), 'ok');
   t.equal(await outcome(20), 'warning');
   const last = networkParameters(network).findLast((p) => p.source.name.endsWith('conv3.weight'))!.source.name;

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { noiseImages } from '../../../export/data/noise.js';
 import { seeded } from '../../../export/data/random.js';
+import { inMemory } from '../../../export/data/source.js';
 import { networkParameters } from '../../../export/model/graphs.js';
 import { measure } from '../../../export/model/measure.js';
 import { buildGraphs, closeGraphs } from '../../../export/model/open.js';
@@ -16,7 +17,7 @@ for (const [name, config] of Object.entries(variants)) {
       const weights = randomParameters(networkParameters(network), seeded(5));
       const graphs = await buildGraphs(network, weights, 1);
       const images = noiseImages(11, network.input, 2);
-      const inversion = (await measure(graphs, images, { encode: 11, decode: 3 })).inversion!;
+      const inversion = (await measure(graphs, inMemory(images), { encode: 11, decode: 3 })).inversion!;
       await closeGraphs(graphs);
       t.equal(inversion.exactPixels, images.count, 'every pixel');
       if (grid === null) t.ok(inversion.relativeErrorMax < 1e-5, 'plain floats: within float32', inversion);

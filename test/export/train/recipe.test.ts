@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { datasetNamed } from '../../../export/data/index.js';
+import { knownDatasets } from '../../../export/data/index.js';
 import { packagePath } from '../../../export/files/package.js';
 import { readModelFolder } from '../../../export/model/folder.js';
 import { buildNetwork } from '../../../export/networks/index.js';
@@ -11,7 +11,7 @@ t.test('every recipe of the package can be read, and its network fits its data s
   t.ok(recipeNames.includes(DEFAULT_RECIPE));
   for (const name of recipeNames) {
     const { network, dataset } = await readRecipe(name);
-    t.equal(buildNetwork(network).classes, datasetNamed(dataset).labels.length, name);
+    t.equal(buildNetwork(network).classes, knownDatasets[dataset]!.labels.length, name);
   }
 });
 
@@ -68,9 +68,9 @@ t.test('a recipe that cannot be used says why', async (t) => {
       JSON.stringify({ ...good, settings: { ...settings, schedule: { kind: 'cosine', peak: 0.1, decayFactor: 0.5 } } }),
       /decayAfter and decayFactor belong to a schedule of kind steps, and this one is cosine/,
     ],
-    'an unknown data set': [
-      JSON.stringify({ ...good, settings, dataset: 'mnist' }),
-      /unknown data set "mnist"; there are: fashion-mnist/,
+    'a name that no data can have': [
+      JSON.stringify({ ...good, settings, dataset: 'My Data' }),
+      /recipe\.json: dataset must match pattern/,
     ],
     'an unknown network': [
       JSON.stringify({ ...good, settings, network: 'vgg' }),

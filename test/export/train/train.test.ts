@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { slice } from '../../../export/data/images.js';
+import { inMemory, subset } from '../../../export/data/source.js';
 import { sha256 } from '../../../export/files/write.js';
 import { readSafetensors, writeSafetensors } from '../../../export/formats/safetensors.js';
 import { bytesOf, type Tensor } from '../../../export/graph/tensor.js';
@@ -41,7 +41,7 @@ const recipe: Recipe = {
     seed: 3,
   },
 };
-const images = await someImages('train');
+const images = inMemory(await someImages('train'));
 
 const run = (folder: string, settings: Partial<Settings> = {}, options: Partial<TrainOptions> = {}) =>
   train({
@@ -189,7 +189,19 @@ t.test('a loss that is not a number stops the run', async (t) => {
 
 t.test('images that are validated on are not trained on', async (t) => {
   const folder = t.testdir();
-  await t.rejects(run(folder, { validation: 32 }, { images: slice(images, 0, 40) }), /there are 8$/);
+  await t.rejects(
+    run(
+      folder,
+      { validation: 32 },
+      {
+        images: subset(
+          images,
+          Uint32Array.from({ length: 40 }, (_, i) => i),
+        ),
+      },
+    ),
+    /there are 8$/,
+  );
 });
 
 t.test('schedules rise and fall as they should', async (t) => {
