@@ -2,13 +2,13 @@ import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { type Dataset, DatasetError, knownDatasets, type Part } from '../../export/data/index.js';
 import { noiseImages } from '../../export/data/noise.js';
-import { type ImageSource, inMemory, type Unreadable } from '../../export/data/source.js';
+import { type ImageSource, inMemory } from '../../export/data/source.js';
 import { wilson } from '../../export/model/interval.js';
-import type { Inversion, Manifest } from '../../export/model/manifest.js';
+import type { Manifest } from '../../export/model/manifest.js';
 import { type Batches, gainfulBatches, type Measurement, measure } from '../../export/model/measure.js';
 import { buildGraphs, closeGraphs, type Model, onGrid, openGraphs, openModel } from '../../export/model/open.js';
 import { addDataOptions, contentFor, type DataFlags, say, withData, withImages } from './data.js';
-import { evaluationTable } from './evaluation-table.js';
+import { type Evaluation, evaluationTable, type Share } from './evaluation.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 import { countProgress } from './progress.js';
@@ -42,33 +42,6 @@ export const evaluateCommand = addDataOptions(
     const evaluation = await evaluate(name, flags);
     process.stdout.write(flags.json ? `${JSON.stringify(evaluation)}\n` : evaluationTable(evaluation));
   });
-
-/** Images of which something holds: their number and share, and the share's 95% interval. */
-export interface Share {
-  readonly images: number;
-  readonly share: number;
-  readonly interval: readonly [low: number, high: number];
-}
-
-/** What `irevnet evaluate` prints. */
-export interface Evaluation {
-  readonly model: string;
-  /** What was measured on; null: noise. */
-  readonly data: { readonly name: string; readonly path: string; readonly format: string; readonly part: Part } | null;
-  /** Images that could be read. */
-  readonly images: number;
-  readonly unreadable: { readonly images: number; readonly first: readonly Unreadable[] };
-  /** null on noise, as are the figures that need labels. */
-  readonly accuracy: number | null;
-  readonly top1: Share | null;
-  readonly top5: Share | null;
-  /** counts[i][j]: images of class i whose highest score was class j's. */
-  readonly confusion: { readonly labels: readonly string[]; readonly counts: readonly (readonly number[])[] } | null;
-  /** null where there is no inverse. */
-  readonly inversion: Inversion | null;
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-}
 
 /** Most unreadable images that are named. */
 const NAMED = 10;

@@ -1,4 +1,33 @@
-import type { Evaluation, Share } from './evaluate.js';
+import type { Part } from '../../export/data/index.js';
+import type { Unreadable } from '../../export/data/source.js';
+import type { Inversion } from '../../export/model/manifest.js';
+
+/** Images of which something holds: their number and share, and the share's 95% interval. */
+export interface Share {
+  readonly images: number;
+  readonly share: number;
+  readonly interval: readonly [low: number, high: number];
+}
+
+/** What `irevnet evaluate` prints. */
+export interface Evaluation {
+  readonly model: string;
+  /** What was measured on; null: noise. */
+  readonly data: { readonly name: string; readonly path: string; readonly format: string; readonly part: Part } | null;
+  /** Images that could be read. */
+  readonly images: number;
+  readonly unreadable: { readonly images: number; readonly first: readonly Unreadable[] };
+  /** null on noise, as are the figures that need labels. */
+  readonly accuracy: number | null;
+  readonly top1: Share | null;
+  readonly top5: Share | null;
+  /** counts[i][j]: images of class i whose highest score was class j's. */
+  readonly confusion: { readonly labels: readonly string[]; readonly counts: readonly (readonly number[])[] } | null;
+  /** null where there is no inverse. */
+  readonly inversion: Inversion | null;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+}
 
 /** A confusion matrix of more classes is shown by its largest entries alone. */
 const WHOLE = 20;
