@@ -69,7 +69,9 @@ function baseOf(images: readonly string[]): string {
     if (differs >= 0) common = common.slice(0, differs);
   }
   const part = common.findIndex((word) => partNamed(word) !== undefined);
-  const kept = part >= 0 ? common.slice(0, part) : common;
+  // A folder that holds images itself is a class.
+  const around = images.some((name) => folderOf(name) === common.join('/')) ? common.slice(0, -1) : common;
+  const kept = part >= 0 ? common.slice(0, part) : around;
   return kept.length === 0 || kept[0] === '' ? '' : `${kept.join('/')}/`;
 }
 
