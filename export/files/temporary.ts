@@ -22,6 +22,12 @@ export async function beside<T>(path: string, write: (temporary: string) => Prom
   }
 }
 
+/** Has a file or folder removed by `removeUnfinished`, until the function that is returned is called. */
+export function removedWhenUnfinished(path: string): () => void {
+  unfinished.add(path);
+  return () => unfinished.delete(path);
+}
+
 /** Removes what is being written, at once: for a process that ends before it is complete. */
 export function removeUnfinished(): void {
   for (const path of unfinished) removeFolder(path, 100);

@@ -14,6 +14,7 @@ import { type ImageSource, sourceOf } from '../../export/data/source.js';
 import type { Manifest } from '../../export/model/manifest.js';
 import { readConfig } from '../common/config.js';
 import { openDecoder } from '../jobs/decoder.js';
+import { cleanUpOnSignals } from './interrupt.js';
 import { whole } from './numbers.js';
 import { countProgress } from './progress.js';
 
@@ -56,23 +57,29 @@ export function addDataOptions(command: Command): Command {
 
 /**
  * Opens the data that the flags name, says on standard error what they are, and closes them after use.
+ * A signal removes what archives were unpacked into; who handles signals otherwise calls `signals.end()` first.
  * @param usual the data set that is meant without flags; with --data alone, what the data may be
  * @throws DatasetError
  */
 export async function withData<T>(
   flags: DataFlags,
   usual: string | undefined,
-  use: (dataset: Dataset) => Promise<T>,
+  use: (dataset: Dataset, signals: { end(): void }) => Promise<T>,
 ): Promise<T> {
   const { dataset: named, data: path, format, columns, labels } = flags;
   const name = named ?? (path === undefined ? usual : undefined);
-  const dataset = await openDataset({ name, likely: usual, path, format, columns, labels });
+  const signals = cleanUpOnSignals();
+  const dataset = await openDataset({ name, likely: usual, path, format, columns, labels }).catch((error) => {
+    signals.end();
+    throw error;
+  });
   try {
     say(describeDataset(dataset));
     for (const note of dataset.notes) say(note);
-    return await use(dataset);
+    return await use(dataset, signals);
   } finally {
     await dataset.close();
+    signals.end();
   }
 }
 

@@ -5,7 +5,7 @@ import { configurations } from '../../export/networks/configurations.js';
 import type { InputConfig } from '../../export/networks/input.js';
 import type { Preprocessing } from '../../export/networks/preprocessing.js';
 import { fitNetwork } from '../../export/train/fit.js';
-import { DEFAULT_RECIPE, type NamedNetwork, recipeNames } from '../../export/train/recipe.js';
+import { DEFAULT_RECIPE, type NamedNetwork, recipeNames, type Settings } from '../../export/train/recipe.js';
 import { type Probed, probeImage } from '../images/probe.js';
 
 /** What the images of a data set are: their size where all have one, and grey or colour. */
@@ -73,6 +73,16 @@ export function networkFor(
   const near = size && size.height <= NEAR * input.height && size.width <= NEAR * input.width;
   const { height, width } = size && (kind === 'pixels' || near) ? size : input;
   return fitNetwork(network, { classes: dataset.labels.length, height, width, channels });
+}
+
+/**
+ * The settings of a recipe that was not made for these data: of few images fewer are set aside, at most a tenth, and a batch is
+ * at most an eighth of them, so that there are steps.
+ */
+export function settingsFor(settings: Settings, images: number): Settings {
+  const validation = Math.min(settings.validation, Math.floor(images / 10));
+  const batch = Math.max(2, Math.min(settings.batch, Math.floor((images - validation) / 8)));
+  return { ...settings, validation, batch };
 }
 
 /** What was changed of a network, in words; empty when nothing was. */

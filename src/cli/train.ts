@@ -25,7 +25,7 @@ import { addDataOptions, type DataFlags, say, withData, withImages } from './dat
 import { INTERRUPTED, stopOnSignals } from './interrupt.js';
 import { between, epochs, positive, share, whole } from './numbers.js';
 import { trainingProgress } from './progress.js';
-import { changesOf, lookAt, networkFor, preprocessingFor, usualRecipe } from './train-data.js';
+import { changesOf, lookAt, networkFor, preprocessingFor, settingsFor, usualRecipe } from './train-data.js';
 
 interface Flags extends DataFlags {
   recipe?: string;
@@ -109,14 +109,21 @@ export const trainCommand = addDataOptions(
   )
   .action(async (flags: Flags) => {
     const wanted = await recipeNamed(flags);
-    await withData(flags, wanted?.dataset ?? DEFAULT_RECIPE, (dataset) => trainOn(dataset, wanted, flags));
+    await withData(flags, wanted?.dataset ?? DEFAULT_RECIPE, (dataset, signals) =>
+      trainOn(dataset, wanted, flags, signals),
+    );
   });
 
 /** The recipe that the flags name; undefined where the data decide. */
 const recipeNamed = async ({ recipe, data }: Flags): Promise<Recipe | undefined> =>
   recipe === undefined && data !== undefined ? undefined : readRecipe(recipe ?? DEFAULT_RECIPE);
 
-async function trainOn(dataset: Dataset, wanted: Recipe | undefined, flags: Flags): Promise<void> {
+async function trainOn(
+  dataset: Dataset,
+  wanted: Recipe | undefined,
+  flags: Flags,
+  signals: { end(): void },
+): Promise<void> {
   const content = await dataset.load('train');
   const { recipe, preprocessing } = await planned(dataset, content, wanted, flags);
   const folder = flags.output ?? join('runs', modelNameOf(recipe));
@@ -127,6 +134,7 @@ async function trainOn(dataset: Dataset, wanted: Recipe | undefined, flags: Flag
   const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
   const { threads, checkpointEvery } = flags;
   const result = await withImages(content, { input, preprocessing }, flags, (images) => {
+    signals.end();
     const stop = stopOnSignals('saving; send the signal again to end at once');
     const options = { recipe, from, images, data, folder, threads, checkpointEvery };
     return train({ ...options, signal: stop.signal, log }).finally(stop.end);
@@ -154,13 +162,19 @@ async function planned(
   flags: Flags,
 ): Promise<{ recipe: Recipe; preprocessing: Preprocessing }> {
   const look = await lookAt(content);
-  const recipe = wanted ?? (await readRecipe(usualRecipe(dataset, look)));
+  const name = usualRecipe(dataset, look);
+  const recipe = wanted ?? (await readRecipe(name));
+  const usual = wanted ? recipe.settings : settingsFor(recipe.settings, content.labels.length);
+  if (!wanted)
+    say(
+      `Settings are those of the recipe ${name}: batches of ${usual.batch}, ${usual.validation} images to validate on`,
+    );
   const before = flags.config === undefined ? recipe.network : await readNetwork(flags.config);
   const network = networkFor(before, dataset, content.kind, look);
   const changes = changesOf(before, network);
   if (changes !== '') say(`The network ${network.name} gets ${changes}`);
   return {
-    recipe: { network, dataset: dataset.name, settings: settingsOf(recipe.settings, flags) },
+    recipe: { network, dataset: dataset.name, settings: settingsOf(usual, flags) },
     preprocessing: preprocessingFor(dataset, before, network),
   };
 }

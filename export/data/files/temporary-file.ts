@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removedWhenUnfinished } from '../../files/temporary.js';
 import { DatasetError } from '../dataset.js';
 import type { Place } from './files.js';
 
@@ -15,12 +16,16 @@ export interface TemporaryFile {
 export function temporaryFile(): TemporaryFile {
   let opened: Promise<{ folder: string; path: string; file: FileHandle }> | undefined;
   let end = 0;
-  const remove = (folder: string) => () => rmSync(folder, { recursive: true, force: true });
-  let atExit = () => {};
+  let forget = () => {};
   const create = async () => {
     const folder = await mkdtemp(join(tmpdir(), 'irevnet-'));
-    atExit = remove(folder);
-    process.on('exit', atExit);
+    const remove = () => rmSync(folder, { recursive: true, force: true });
+    const kept = removedWhenUnfinished(folder);
+    process.on('exit', remove);
+    forget = () => {
+      process.off('exit', remove);
+      kept();
+    };
     const path = join(folder, 'images');
     return { folder, path, file: await open(path, 'w') };
   };
@@ -45,7 +50,7 @@ export function temporaryFile(): TemporaryFile {
     async close() {
       const made = await opened?.catch(() => undefined);
       await made?.file.close();
-      process.off('exit', atExit);
+      forget();
       if (made) await rm(made.folder, { recursive: true, force: true });
     },
   };
