@@ -44,7 +44,9 @@ t.test('a model folder is written anew: the graphs of this version, the same wei
   t.same(await readFile(join(old, 'forward.onnx')), graphs);
   t.same(await readFile(join(old, 'weights.bin')), weights);
 
-  const finer = await withRebuiltParts(old, { ...flags, grid: 14 }, (parts) => createModel(join(models, 'finer'), parts));
+  const finer = await withRebuiltParts(old, { ...flags, grid: 14 }, (parts) =>
+    createModel(join(models, 'finer'), parts),
+  );
   t.match(
     { ...finer, weights: finer.files['weights.bin'].sha256 },
     { grid: 14, weights: sha256(weights), training: null },
@@ -52,8 +54,11 @@ t.test('a model folder is written anew: the graphs of this version, the same wei
   t.same(finer.labels, (await readModelFolder(old)).labels);
 
   await copyFile(join(old, 'inverse.onnx'), join(old, 'forward.onnx'));
-  await t.rejects(withRebuiltParts(old, flags, async () => {}), {
-    name: 'ModelError',
-    message: /forward\.onnx has .* manifest\.json says/,
-  });
+  await t.rejects(
+    withRebuiltParts(old, flags, async () => {}),
+    {
+      name: 'ModelError',
+      message: /forward\.onnx has .* manifest\.json says/,
+    },
+  );
 });
