@@ -20,15 +20,21 @@ class Sums {
  * Vector-Jacobian product Jᵀ·u: Σ cotangentᵢ · ∂outputᵢ/∂wrt for every `wrt`, in reverse mode over the same graph.
  * This function knows the order of nodes and the sums; each op's rule stands with the op.
  * @param cotangents u: one for each output, of its shape
+ * @param until values that are taken to be independent of one another and of all else: nothing is pulled back through them
  * @returns one gradient for each of `wrt`, of its shape; zeros where no output depends on it
  * @throws GraphError where an op without a gradient lies between an output and one of `wrt`
  */
-export function vjp(outputs: readonly Value[], cotangents: readonly Value[], wrt: readonly Value[]): Value[] {
+export function vjp(
+  outputs: readonly Value[],
+  cotangents: readonly Value[],
+  wrt: readonly Value[],
+  until?: ReadonlySet<Value>,
+): Value[] {
   const gradients = new Sums();
   outputs.forEach((y, i) => {
     gradients.add(y, cotangents[i]!);
   });
-  const order = topological(outputs);
+  const order = topological(outputs, until);
   const relevant = dependents(order, new Set(wrt));
   for (const node of order.reverse()) {
     if (!node.outputs.some((y) => relevant.has(y) && gradients.has(y))) continue;

@@ -80,13 +80,18 @@ export const isOp = <A>(node: Node, op: OpDef<A>): node is Node<A> => node.op ==
 export const nodeOf = <A>({ source }: Value, op: OpDef<A>): Node<A> | undefined =>
   source.kind === 'node' && isOp(source.node, op) ? source.node : undefined;
 
-/** Every node that the outputs need, each after the nodes it needs. The order depends on the graph alone. */
-export function topological(outputs: Iterable<Value>): Node[] {
+const nothing: ReadonlySet<Value> = new Set();
+
+/**
+ * Every node that the outputs need, each after the nodes it needs. The order depends on the graph alone.
+ * @param until values whose nodes are left out, with all that only they need
+ */
+export function topological(outputs: Iterable<Value>, until: ReadonlySet<Value> = nothing): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
   const open = [...outputs]
     .reverse()
-    .flatMap((v) => (v.source.kind === 'node' ? [{ node: v.source.node, next: 0 }] : []));
+    .flatMap((v) => (v.source.kind === 'node' && !until.has(v) ? [{ node: v.source.node, next: 0 }] : []));
   while (open.length > 0) {
     const top = open[open.length - 1]!;
     if (top.next === 0 && seen.has(top.node)) {
@@ -98,7 +103,7 @@ export function topological(outputs: Iterable<Value>): Node[] {
     if (operand === undefined) {
       order.push(top.node);
       open.pop();
-    } else if (operand.source.kind === 'node' && !seen.has(operand.source.node)) {
+    } else if (operand.source.kind === 'node' && !until.has(operand) && !seen.has(operand.source.node)) {
       open.push({ node: operand.source.node, next: 0 });
     }
   }

@@ -9,15 +9,39 @@ import { staticShape } from '../graph/shape.js';
 import { convolutionAsProducts } from './convolution.js';
 import type { Four, StoredWeights } from './layer.js';
 
+/** A value of the new graph, and the layout it has. */
+export interface Laid {
+  readonly value: Value;
+  /** Whether it is [H·W, C, N] instead of [N, C, H, W]. */
+  readonly packed: boolean;
+}
+
+/** Where the values of the old graph went. */
+export interface Lowered {
+  /** In the usual layout. */
+  plain(v: Value): Value;
+  /** In the layout in which it is computed. */
+  own(v: Value): Laid;
+  in(packed: boolean, v: Value): Value;
+  /** The same for values of the graph before another rewriting. */
+  after(rewriting: (v: Value) => Value): Lowered;
+}
+
 /**
  * Moves a graph of images [N, C, H, W] into the layout [H·W, C, N], the batch innermost. There ψ is nearly free and a
  * convolution becomes a few large matrix products, gradients included. Ops without a rule below run in the usual
  * layout, with a transposition before and after.
  *
  * A value is kept in the layouts that were asked for; `packed` stands for [H·W, C, N].
+ * @param given leaves of the old graph, and what stands for them in the new one
  */
-export function batchInnermost(outputs: readonly Value[], weights: StoredWeights): (v: Value) => Value {
+export function batchInnermost(
+  outputs: readonly Value[],
+  weights: StoredWeights,
+  given: ReadonlyMap<Value, Laid> = new Map(),
+): Lowered {
   const layouts = new Layouts(weights);
+  for (const [leaf, { value, packed }] of given) (packed ? layouts.setPacked : layouts.setPlain)(leaf, value);
   for (const node of topological(outputs)) {
     const packed = rules.get(node.op)?.(node, layouts, weights);
     if (packed === undefined) {
@@ -31,20 +55,25 @@ export function batchInnermost(outputs: readonly Value[], weights: StoredWeights
       });
     }
   }
-  return layouts.plain;
+  return layouts;
 }
 
 const four = (v: Value): Four => staticShape(v.type.shape) as unknown as Four;
 
 /** Which layouts each value of the old graph has in the new one. */
-class Layouts {
+class Layouts implements Lowered {
   private readonly plains = new Map<Value, Value>();
   private readonly packeds = new Map<Value, Value>();
+  /** Values that are computed packed; others may have been packed for some op that takes them. */
+  private readonly computedPacked = new Set<Value>();
 
   constructor(private readonly weights: StoredWeights) {}
 
   setPlain = (v: Value, plain: Value): void => void this.plains.set(v, plain);
-  setPacked = (v: Value, packed: Value): void => void this.packeds.set(v, packed);
+  setPacked = (v: Value, packed: Value): void => {
+    this.packeds.set(v, packed);
+    this.computedPacked.add(v);
+  };
   isPacked = (v: Value): boolean => this.packeds.has(v);
 
   plain = (v: Value): Value => {
@@ -56,6 +85,19 @@ class Layouts {
     if (!this.packeds.has(v)) this.packeds.set(v, pack(this.plain(v), four(v)));
     return this.packeds.get(v)!;
   };
+
+  in = (packed: boolean, v: Value): Value => (packed ? this.packed : this.plain)(v);
+  own = (v: Value): Laid => {
+    const packed = this.computedPacked.has(v);
+    return { value: this.in(packed, v), packed };
+  };
+
+  after = (rewriting: (v: Value) => Value): Lowered => ({
+    plain: (v) => this.plain(rewriting(v)),
+    own: (v) => this.own(rewriting(v)),
+    in: (packed, v) => this.in(packed, rewriting(v)),
+    after: (other) => this.after((v) => rewriting(other(v))),
+  });
 
   private unpackedOrLeaf(v: Value): Value {
     const packed = this.packeds.get(v);
@@ -130,6 +172,12 @@ const rules = new Map<OpDef<unknown>, Rule>([
     const [n, c, h, w] = four(y!);
     const row = (c / block ** 2) * n;
     const apart = reshape(layouts.packed(x!), [h, block, w, block * row]);
+    return [reshape(transpose(apart, [0, 2, 1, 3]), [h * w, c, n])];
+  }),
+  rule(movement.depthToSpace, ({ inputs: [x], outputs: [y], attrs: { block } }, layouts) => {
+    if (!layouts.isPacked(x!)) return undefined;
+    const [n, c, h, w] = four(y!);
+    const apart = reshape(layouts.packed(x!), [h / block, w / block, block, block * c * n]);
     return [reshape(transpose(apart, [0, 2, 1, 3]), [h * w, c, n])];
   }),
 ]);

@@ -3,7 +3,7 @@ import type { Block, State } from './layers/block.js';
 import type { Invertible, Layer } from './layers/invertible.js';
 import type { PixelSpec } from './layers/pixels.js';
 
-export type { Block, State } from './layers/block.js';
+export type { Block, Part, State } from './layers/block.js';
 
 /**
  * A network is a list that is walked in either direction: x → stem → blocks → merge = features, and back by the inverses

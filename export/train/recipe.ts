@@ -56,6 +56,8 @@ export const Settings = Type.Object(
       },
       strict,
     ),
+    /** Whether activations are recomputed by the blocks' inverses instead of kept: less memory, more time. */
+    reversible: Type.Optional(Type.Boolean()),
     /** Training images that are set aside to validate on. */
     validation: whole(0),
     /** Of everything random. */

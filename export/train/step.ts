@@ -7,10 +7,11 @@ import { logSoftmax } from '../graph/ops/normalisation.js';
 import { reduceMax, reduceMean } from '../graph/ops/reduce.js';
 import { staticShape } from '../graph/shape.js';
 import { sizeOf, tensor } from '../graph/tensor.js';
-import { batchInnermost } from '../lower/batch-innermost.js';
+import { batchInnermost, type Lowered } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import { ConfigError, encode, type Network, type State } from '../networks/network.js';
 import { type Packing, StoredParameters } from './packing.js';
+import { type Asked, passes, recomputedGradients } from './reversible.js';
 
 export interface StepOptions {
   readonly batch: number;
@@ -21,6 +22,8 @@ export interface StepOptions {
   readonly residualPenalty: number;
   /** Decay of a moving average of the weights; 0 or absent: none is kept. */
   readonly average?: number | undefined;
+  /** Whether activations are recomputed from the outputs of blocks that have an inverse, so that memory hardly grows with depth. */
+  readonly reversible?: boolean | undefined;
 }
 
 /** Running statistics move this far towards those of each batch (PyTorch's default). */
@@ -49,9 +52,8 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const labels = input('labels', 'int64', [batch]);
   const learningRate = input('learningRate', 'float32', []);
   const { logits, states } = encode(network, network.pixels.forward(pixels));
-  const penalties =
-    options.residualPenalty === 0 ? [] : [mul(residualEnergy(network, states), options.residualPenalty)];
-  const written = [logits, ...penalties];
+  const forward = options.reversible ? recomputing(network, states, options) : remembering(network, states, options);
+  const written = [logits, ...forward.asked];
   const training = withBatchStatistics(written);
   const observations = new Map(training.observations.map(({ running, observed }) => [running, observed]));
   const leaves = parametersOf([logits]);
@@ -61,17 +63,16 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   );
   const heads = written.map(training.renamed);
   const lowered = batchInnermost([...heads, ...observations.values()], stored.as);
-  const [scores, ...penalty] = heads.map(lowered) as [Value, ...Value[]];
-  const { loss, correct } = crossEntropy(scores, labels, network.classes, options.labelSmoothing);
-  const objective = penalty.reduce(add, loss);
-  const gradient = concat(grad(objective, stored.pieces), 0);
+  const trained = lowered.after(training.renamed);
+  const { loss, correct } = crossEntropy(trained.plain(logits), labels, network.classes, options.labelSmoothing);
+  const gradient = concat(forward.gradients(loss, trained, stored), 0);
 
   const momentum = input('momentum', 'float32', [stored.size]);
   const next = nesterov(stored.flat, momentum, gradient, learningRate, options);
   const running = leaves.filter((p) => p.source.role.kind === 'statistic');
   const statistics = input('statistics', 'float32', [totalSize(running)]);
   const observed = concat(
-    running.map((p) => lowered(observations.get(p)!)),
+    running.map((p) => lowered.plain(observations.get(p)!)),
     0,
   );
   const nextStatistics = add(mul(statistics, 1 - STATISTICS_RATE), mul(observed, STATISTICS_RATE));
@@ -127,6 +128,36 @@ function averages(next: Readonly<Record<'parameters' | 'statistics', Value>>): A
   };
 }
 
+/** How gradients are computed. */
+interface Backward {
+  /** What the loss asks of the forward pass besides. */
+  readonly asked: readonly Value[];
+  /** One gradient for each piece of the parameters. */
+  gradients(loss: Value, forward: Lowered, stored: StoredParameters): Value[];
+}
+
+/** Every activation is kept until the backward pass needs it. */
+function remembering(network: Network, states: readonly State[], { residualPenalty }: StepOptions): Backward {
+  const asked = residualPenalty === 0 ? [] : [mul(residualEnergy(network, states), residualPenalty)];
+  return {
+    asked,
+    gradients: (loss, forward, stored) => grad(asked.map(forward.plain).reduce(add, loss), stored.pieces),
+  };
+}
+
+/** Activations of parts that have an inverse are recomputed. */
+function recomputing(network: Network, [start]: readonly State[], { residualPenalty }: StepOptions): Backward {
+  const asked: Asked = (part, before) => {
+    const branches = residualPenalty === 0 ? [] : (part.residual?.(before) ?? []);
+    return branches.length === 0 ? [] : [mul(energy(branches), residualPenalty)];
+  };
+  const passed = passes(network, start!, asked);
+  return {
+    asked: passed.flatMap((pass) => pass.asked),
+    gradients: (loss, forward, stored) => recomputedGradients(passed, asked, loss, forward, stored),
+  };
+}
+
 /**
  * What the blocks add to the streams: Σ mean(F(x₂)²) over all blocks, and over each branch of a block that has several.
  * Kept small, Φ stays nearer to a rearrangement of pixels, so that points between features are images too.
@@ -136,9 +167,11 @@ function residualEnergy({ blocks }: Network, states: readonly State[]): Value {
   const branches = blocks.flatMap((block, i) => block.residual?.(states[i]!) ?? []);
   if (branches.length === 0)
     throw new ConfigError('residualPenalty needs a network with residual branches, and this one has none; set it to 0');
-  const energies = branches.map((f) => reduceMean(square(f), [0, 1, 2, 3], true));
-  return reshape(sumOf(energies), []);
+  return energy(branches);
 }
+
+const energy = (branches: readonly Value[]): Value =>
+  reshape(sumOf(branches.map((f) => reduceMean(square(f), [0, 1, 2, 3], true))), []);
 
 const totalSize = (parameters: readonly Parameter[]): number =>
   parameters.reduce((sum, p) => sum + sizeOf(staticShape(p.type.shape)), 0);

@@ -44,6 +44,7 @@ interface Flags extends DataFlags {
   decayAfter?: number[];
   decayFactor?: number;
   average?: number;
+  reversible?: boolean;
   resizedCrop?: number;
   shift?: number;
   flip?: boolean;
@@ -89,6 +90,11 @@ export const trainCommand = addDataOptions(
   .option('--flip', 'mirror half of the images at random')
   .option('--no-flip', 'no random mirroring')
   .option('--erase <x>', 'share of the images in which a random rectangle is erased', between(0, 1))
+  .option(
+    '--reversible',
+    'recompute activations by the inverses of blocks: memory hardly grows with depth, a step takes longer',
+  )
+  .option('--no-reversible', 'keep activations')
   .option(
     '--validation <n>',
     'training images set aside to validate on, after every epoch; they choose best.safetensors',
@@ -193,6 +199,7 @@ function settingsOf(settings: Settings, flags: Flags): Settings {
       'labelSmoothing',
       'residualPenalty',
       'average',
+      'reversible',
       'validation',
       'seed',
     ]),

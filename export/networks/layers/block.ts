@@ -15,6 +15,8 @@ export interface Part extends Layer<State> {
 /** One step of a network. Callers ask it for its parts instead of guessing them from shapes. */
 export interface Block extends Part {
   readonly name: string;
+  /** What the block is made of, one after another. */
+  readonly parts: readonly Part[];
 }
 
 /**
@@ -46,6 +48,7 @@ export function block(name: string, parts: readonly Part[]): Block {
   const inverse = (state: State): State => parts.reduceRight((s, part) => part.inverse!(s), state);
   return {
     name,
+    parts: parts.map((part, i) => ({ ...part, forward: forwards[i]! })),
     forward,
     ...(parts.every((part) => part.inverse) && { inverse }),
     ...(parts.some((part) => part.residual) && { residual, shortcut }),

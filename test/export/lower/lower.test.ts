@@ -40,7 +40,7 @@ for (const [name, [from, to, h, w, kernel, stride, padding]] of Object.entries(c
     const data = { x: noise([3, from, h, w], random), w: noise([to, from, kernel, kernel], random) };
     const inputs = Object.entries(data).map(([name, value]) => inputLike(name, value)) as [Value, Value];
     const direct = conv(inputs[0], inputs[1], { stride, padding });
-    const products = batchInnermost([direct], asTransposition)(direct);
+    const products = batchInnermost([direct], asTransposition).plain(direct);
     const cotangent = constant(noise(staticShape(direct.type.shape), random));
     const [dx, dw] = vjp([direct], [cotangent], inputs);
     const [dxProducts, dwProducts] = vjp([products], [cotangent], inputs);
@@ -55,7 +55,7 @@ for (const [name, [from, to, h, w, kernel, stride, padding]] of Object.entries(c
 t.test('ψ, split and merge in the layout with the batch innermost', async (t) => {
   const x = input('x', 'float32', [2, 3, 8, 4]);
   const y = spaceToDepth(spaceToDepth(x, 2), 2);
-  const moved = batchInnermost([y], asTransposition)(y);
+  const moved = batchInnermost([y], asTransposition).plain(y);
   const data = noise([2, 3, 8, 4], seeded(2));
   const got = await evaluate({ name: 'psi', inputs: [x], outputs: { y, moved } }, { x: data });
   t.same(got.moved!.data, got.y!.data);
@@ -82,7 +82,7 @@ t.test('gradients of a network do not depend on the layout', async (t) => {
   const x = input('x', 'float32', [8, 1, 32, 32]);
   const { logits } = encode(network, x);
   const written = withBatchStatistics([logits]).renamed(logits);
-  const moved = batchInnermost([written], asTransposition)(written);
+  const moved = batchInnermost([written], asTransposition).plain(written);
   const parameters = parametersOf([written]);
   const gradients = (prefix: string, scores: Value) =>
     grad(reduceMean(square(scores), [0, 1]), parameters).map(
