@@ -11,11 +11,13 @@ import { recovery } from './recovery.js';
 import { service } from './service.js';
 import { type Choice, subjects } from './subjects.js';
 import { throughput } from './throughput.js';
+import { trainingMemory } from './training-memory.js';
 import { trainingStep } from './training-step.js';
 
 /** Every benchmark. Each yields the lines that are printed. */
 const benchmarks: Readonly<Record<string, (choice: Choice) => AsyncIterable<object>>> = {
   'training-step': trainingStep,
+  'training-memory': trainingMemory,
   inverse,
   throughput,
   health,

@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { noiseImages } from '../export/data/noise.js';
 import { type Graph, input, topological } from '../export/graph/graph.js';
 import { matmul } from '../export/graph/ops/matmul.js';
@@ -17,7 +14,7 @@ import { temporaryFolder, together } from './server.js';
 import { type Order, openThread, runsPerSecond, type SessionThread } from './sessions.js';
 import { median, readable, rounded } from './statistics.js';
 import { randomModel } from './subjects.js';
-import { baseline, python, REMEDY, torchSettings } from './torch.js';
+import { openTorch, torchSettings } from './torch.js';
 
 const NETWORK = 'irevnet-b';
 const THREADS = 2;
@@ -52,7 +49,7 @@ async function* compare(configuration: Configuration): AsyncGenerator<object> {
   const folder = join(temporary.path, 'model');
   const network = buildNetwork(configuration);
   const images = await prepare(folder, configuration, network);
-  await using torch = await openTorch(join(folder, 'torch.json'));
+  await using torch = await openThroughput(join(folder, 'torch.json'));
   const whole = openThread({ folder, threads: THREADS });
   const parts = Array.from({ length: THREADS }, () => openThread({ folder, threads: 1 }));
   await using _ = together([whole, ...parts]);
@@ -160,28 +157,16 @@ const multiplyAdds = ({ outputs }: Graph): number =>
       return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
     }, 0);
 
-/** A process with PyTorch that answers orders line by line. */
-async function openTorch(settings: string) {
-  const child = spawn(python, [...baseline('throughput.py'), settings], { stdio: ['pipe', 'pipe', 'inherit'] });
-  await once(child, 'spawn');
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const answer = async <T>() => {
-    const line = await lines.next();
-    if (line.done) throw new Error(REMEDY);
-    return JSON.parse(line.value) as T;
-  };
-  const { logits, blas } = await answer<{ logits: number[]; blas: string[] }>();
-  const rate: Rate = async (direction, batch) => {
-    child.stdin.write(`${JSON.stringify({ direction, batch, runs: IMAGES / batch })}\n`);
-    return IMAGES / (await answer<{ seconds: number }>()).seconds;
-  };
+/** PyTorch's logits of all images, and its rate. */
+async function openThroughput(settings: string) {
+  const torch = await openTorch('throughput.py', settings);
+  const { logits, blas } = await torch.answer<{ logits: number[]; blas: string[] }>();
+  const rate: Rate = async (direction, batch) =>
+    IMAGES / (await torch.ask<{ seconds: number }>({ direction, batch, runs: IMAGES / batch })).seconds;
   return {
     logits: Float32Array.from(logits),
     blas,
     rate,
-    async [Symbol.asyncDispose]() {
-      child.stdin.end();
-      await once(child, 'exit');
-    },
+    [Symbol.asyncDispose]: () => torch[Symbol.asyncDispose](),
   };
 }
