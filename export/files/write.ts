@@ -27,6 +27,9 @@ export async function writeAtomically(path: string, data: Uint8Array | Chunks | 
     await writeFile(temporary, data, { flush: true, ...(former && { mode: 0o600 }) });
     await keepAppearance(temporary, former);
     await rename(temporary, place);
+  }).catch((error: NodeJS.ErrnoException) => {
+    // When a disk is full, the system does not say where.
+    throw Object.assign(error, { path: error.path ?? place });
   });
 }
 

@@ -187,6 +187,29 @@ t.test('a loss that is not a number stops the run', async (t) => {
   );
 });
 
+t.test('weights that are not numbers are not saved, and the checkpoint from before stays', async (t) => {
+  const folder = t.testdir();
+  await run(folder, { steps: 1 });
+  const before = await readFile(checkpointPath(folder));
+  // The loss of a step comes from the weights before it: with a rate beyond float32 they are not numbers after the first, and its loss is one.
+  const schedule = { kind: 'steps', peak: 1e300, decayAfter: [3], decayFactor: 0.5 } as Settings['schedule'];
+  const from = { run: (await loadRun(folder))!, sha256: 'hash' };
+  const other = join(folder, 'other');
+  await t.rejects(run(other, { schedule, steps: 1 }, { from }), { name: 'TrainingError', message: /at step 1 / });
+  t.equal(await loadRun(other), undefined);
+  t.same(await readFile(checkpointPath(folder)), before);
+});
+
+t.test('a run that recomputes activations is resumed to the same bits', async (t) => {
+  const [whole, stopped] = [join(t.testdir(), 'whole'), join(t.testdirName, 'stopped')];
+  const settings = { reversible: true, steps: 6 };
+  await run(whole, settings);
+  await run(stopped, { ...settings, steps: 2 });
+  await run(stopped, settings);
+  t.equal(await weightsIn(stopped), await weightsIn(whole));
+  await t.rejects(run(whole, { ...settings, reversible: false }), /other settings \(reversible\)/);
+});
+
 t.test('images that are validated on are not trained on', async (t) => {
   const folder = t.testdir();
   await t.rejects(
