@@ -15,6 +15,7 @@ import {
   loadRun,
   RunError,
   resultCheckpoint,
+  saveRun,
   weightsOf,
 } from '../../../export/train/saved-run.js';
 import { averageRateAt, learningRateAt } from '../../../export/train/schedule.js';
@@ -287,7 +288,9 @@ t.test('the best in validation and the last are kept, also by a run that was res
   const before = await readFile(checkpointPath(resumed));
   await run(resumed, { ...settings, steps: 64 });
   await writeFile(checkpointPath(resumed), before);
+  await saveRun(resumed, { ...(await loadRun(resumed))!, step: 64, accuracy: 2 }, 'best');
   await run(resumed, settings);
+  t.ok((await loadRun(resumed, 'best'))!.accuracy! <= 1, 'a best of steps that the run has to do again is forgotten');
   t.same(
     (await linesOf(resumed)).filter((l) => l.kind === 'validation' && l.step! % 32 === 0).map((l) => l.accuracy),
     accuracies,
