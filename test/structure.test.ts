@@ -16,6 +16,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['src/images', 'src/protocols'],
   ['src/engine'],
   ['src/operations'],
+  ['src/analysis'],
   ['src/jobs', 'src/observe'],
   ['src/http'],
   ['src/cli'],

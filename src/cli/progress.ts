@@ -94,6 +94,20 @@ export function countProgress(out: NodeJS.WriteStream, what: string) {
   };
 }
 
+/** Shows the stages of an experiment, each with a count: on a terminal a bar, elsewhere a line every 15 seconds. */
+export function stageProgress(out: NodeJS.WriteStream) {
+  let shown = Date.now();
+  return {
+    show(stage: string, done: number, total: number): void {
+      if (Date.now() - shown < (out.isTTY ? TERMINAL_EVERY : PLAIN_EVERY)) return;
+      shown = Date.now();
+      const text = `${stage} ${done} of ${total}`;
+      out.write(out.isTTY ? `\r\x1b[K${bar(done / total)} ${text}`.slice(0, out.columns + 4) : `${text}\n`);
+    },
+    end: () => void (out.isTTY && out.write('\r\x1b[K')),
+  };
+}
+
 const bar = (done: number): string => {
   const full = Math.round(WIDTH * done);
   return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)}`;

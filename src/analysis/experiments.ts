@@ -1,0 +1,12 @@
+import { AnalysisError } from './errors.js';
+import type { Experiment } from './experiment.js';
+
+/** Every experiment, by name. Adding one is a file and a line here. */
+export const experiments: Readonly<Record<string, Experiment>> = {};
+
+/** @throws AnalysisError when there is no experiment of this name */
+export function experimentNamed(name: string): Experiment {
+  if (Object.hasOwn(experiments, name)) return experiments[name]!;
+  const known = Object.keys(experiments).join(', ');
+  throw new AnalysisError('unknown-experiment', `there is no experiment ${JSON.stringify(name)}; there are: ${known}`);
+}
