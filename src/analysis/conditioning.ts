@@ -1,63 +1,61 @@
-import { type Static, Type } from 'typebox';
-import { pixelsOf, slice } from '../../export/data/images.js';
+import { type Static, type TSchema, Type } from 'typebox';
+import { pixelsOf } from '../../export/data/images.js';
 import { rows } from '../../export/graph/rows.js';
 import { sizeOf, type Tensor } from '../../export/graph/tensor.js';
 import { onGrid } from '../../export/model/open.js';
-import { ConfigError, isInvertible, type Network } from '../../export/networks/index.js';
-import { spreadDepths } from './inversion.js';
+import { isInvertible, type Network } from '../../export/networks/index.js';
+import { chosenImages } from './chosen.js';
+import type { Context } from './context.js';
+import { depths, depthsOf } from './depths.js';
+import { AnalysisError } from './errors.js';
+import { experiment } from './experiment.js';
+import { colours, type Figure } from './figure.js';
 import {
   canvasShape,
   centreWindow,
   type Differentiable,
+  differentiable,
   exactSpectra,
   leadingInverseSingularValues,
   leadingSingularValues,
+  stateSize,
   type Window,
 } from './jacobian.js';
-import { openPasses, type Passes } from './passes.js';
-import { quantile, Spread, spreadOf } from './statistics.js';
-import type { Subject } from './subject.js';
+import { type Passes, withPasses } from './passes.js';
+import { quantile, Spread, seed, spreadOf } from './statistics.js';
 
 /** The most inputs for which every singular value is computed. */
 const EXACT_INPUTS = 4096;
 /** Elements of a Jacobian that are held in memory: 1 GiB. */
 const EXACT_ELEMENTS = 2 ** 28;
 
-export const ConditioningOptions = Type.Object(
-  {
-    images: Type.Integer({ minimum: 1, default: 5, description: 'test images, from the first' }),
-    window: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        description:
-          'only the pixels of a square of this side in the middle of the canvas vary (the paper: 100 for ImageNet); default: all of it',
-      }),
-    ),
-    depths: Type.Optional(
-      Type.Array(Type.Integer({ minimum: 0 }), {
-        description: 'blocks after which spectra are taken at the first image; default: all, or 16 evenly spread',
-      }),
-    ),
-    method: Type.Union([Type.Literal('auto'), Type.Literal('exact'), Type.Literal('lanczos')], {
-      default: 'auto',
-      description: `exact: every singular value; lanczos: the leading and trailing ones; auto: exact up to ${EXACT_INPUTS} inputs`,
-    }),
-    wanted: Type.Integer({
-      minimum: 1,
-      maximum: 100,
-      default: 8,
-      description: 'singular values at each end, by Lanczos',
-    }),
-    steps: Type.Integer({ minimum: 2, maximum: 1000, default: 60, description: 'most products JᵀJ·v, by Lanczos' }),
-    tolerance: Type.Number({ exclusiveMinimum: 0, default: 1e-3, description: 'relative error of σ², by Lanczos' }),
-    seed: Type.Integer({ default: 1 }),
-  },
-  { additionalProperties: false },
-);
-export type ConditioningOptions = Static<typeof ConditioningOptions>;
+const options = Type.Object({
+  images: Type.Integer({ minimum: 1, default: 5, description: 'images whose spectra are taken' }),
+  window: Type.Integer({
+    minimum: 0,
+    default: 0,
+    description:
+      'side, in pixels, of a square in the middle of the canvas outside which nothing varies, as in the paper (100 for ImageNet); 0: the whole canvas varies',
+  }),
+  depths,
+  method: Type.Enum(['auto', 'exact', 'lanczos'], {
+    type: 'string',
+    default: 'auto',
+    description: `exact: every singular value; lanczos: the leading and trailing ones; auto: exact up to ${EXACT_INPUTS} inputs`,
+  }),
+  wanted: Type.Integer({ minimum: 1, maximum: 100, default: 8, description: 'lanczos: singular values at each end' }),
+  steps: Type.Integer({ minimum: 2, maximum: 1000, default: 60, description: 'lanczos: most products JᵀJ·v' }),
+  tolerance: Type.Number({
+    exclusiveMinimum: 0,
+    maximum: 1,
+    default: 1e-3,
+    description: 'lanczos: relative error of σ²',
+  }),
+  seed,
+});
+type Options = Static<typeof options>;
 
-const nullable = <T extends ReturnType<typeof Type.Number>>(type: T, description: string) =>
-  Type.Union([type, Type.Null()], { description });
+const nullable = <T extends TSchema>(type: T, description: string) => Type.Union([type, Type.Null()], { description });
 
 const Ends = {
   largest: Type.Number({ description: 'σ₁: how much Φ stretches a small change of the image at most' }),
@@ -86,8 +84,8 @@ export const Spectrum = Type.Object({
 });
 export type Spectrum = Static<typeof Spectrum>;
 
-export const ConditioningResult = Type.Object({
-  method: Type.Union([Type.Literal('exact'), Type.Literal('lanczos')]),
+const result = Type.Object({
+  method: Type.Enum(['exact', 'lanczos'], { type: 'string' }),
   inputs: Type.Integer({ description: 'elements of the canvas that vary' }),
   features: Type.Integer({ description: 'elements of the features' }),
   window: nullable(Type.Integer(), 'side of the square in which pixels vary; null: the whole canvas'),
@@ -106,83 +104,67 @@ export const ConditioningResult = Type.Object({
     { description: 'the Jacobian of the streams after a block, at the first image' },
   ),
 });
-export type ConditioningResult = Static<typeof ConditioningResult>;
+type Result = Static<typeof result>;
 
 type Floats = Tensor<'float32'>;
 
-/**
- * Singular values of the Jacobian of Φ at images. i-RevNet paper, section 4.2 and figure 5: they decay fast, so the local
- * inversion is ill-conditioned, and the explicit inverse is stable all the same.
- * @throws ConfigError where the window or a depth is out of range, or exact values are asked of too large a network
- */
-export async function conditioning(subject: Subject, options: ConditioningOptions): Promise<ConditioningResult> {
-  const { model, threads, progress = () => {}, signal } = subject;
+async function run(context: Context, options: Options): Promise<Result> {
+  const { images, names } = chosenImages(context, options.images);
+  const { model, progress } = context;
   const network = onGrid(model, null);
   const window = windowOf(network, options.window);
   const method = methodOf(network, window, options.method);
-  const depths = depthsOf(network, options.depths);
-  const target: Differentiable = { network, weights: model.weights, threads };
-  const images = slice(subject.images, 0, Math.min(options.images, subject.images.count));
-  const passes = openPasses(network, model.weights, threads);
-  const total = images.count + depths.length;
-  try {
+  const depths = depthsOf(network, options.depths, 0);
+  const target = differentiable(context);
+  return withPasses(context, network, async (passes) => {
     const canvases = await passes.prepare(pixelsOf(images));
     const spectra: Spectrum[] = [];
     for (let n = 0; n < images.count; n++) {
       const canvas = rows(canvases, n, n + 1);
       const found =
         method === 'exact'
-          ? exactSpectrum(network, (await exactSpectra(target, canvas, [network.blocks.length], window, signal))[0]!)
-          : await endsOf(target, passes, canvas, window, options, signal);
-      spectra.push({ image: n, label: model.manifest.labels[images.labels[n]!] ?? '', ...found });
-      progress(n + 1, total);
+          ? await allOf(target, canvas, window)
+          : await endsOf(target, passes, canvas, window, options);
+      spectra.push({ image: n, label: names[n]!, ...found });
+      progress('conditioning: images', n + 1, images.count);
     }
-    const first = rows(canvases, 0, 1);
-    const byDepth: ConditioningResult['byDepth'] = [];
+    const byDepth: Result['byDepth'] = [];
     for (const depth of depths) {
-      byDepth.push({ depth, ...(await atDepth(target, first, depth, method, window, options, signal)) });
-      progress(images.count + byDepth.length, total);
+      byDepth.push({ depth, ...(await atDepth(target, rows(canvases, 0, 1), depth, method, window, options)) });
+      progress('conditioning: depths', byDepth.length, depths.length);
     }
     const conditions = spectra.flatMap(({ condition }) => (condition === null ? [] : [condition]));
     return {
       method,
       inputs: window.elements.length,
       features: sizeOf(network.features),
-      window: options.window ?? null,
+      window: options.window || null,
       spectra,
       largest: spreadOf(spectra.map(({ largest }) => largest)),
       condition: conditions.length > 0 ? spreadOf(conditions) : null,
       byDepth,
     };
-  } finally {
-    await passes.close();
-  }
+  });
 }
 
-function windowOf(network: Network, side: number | undefined): Window {
+function windowOf(network: Network, side: number): Window {
   const [, height, width] = canvasShape(network);
-  if (side !== undefined && side > Math.min(height, width))
-    throw new ConfigError(
-      `a window of ${side} pixels does not fit; the canvas is ${height} × ${width}, padding included`,
+  if (side > Math.min(height, width))
+    throw new AnalysisError(
+      'option-invalid',
+      `a window of ${side} pixels does not fit; expected at most ${Math.min(height, width)}: the canvas is ${height} × ${width} pixels, padding included`,
     );
-  return centreWindow(network, side ?? null);
+  return centreWindow(network, side === 0 ? null : side);
 }
 
-function methodOf(network: Network, { elements }: Window, wanted: ConditioningOptions['method']): 'exact' | 'lanczos' {
-  const inputs = elements.length;
-  const small = inputs <= EXACT_INPUTS && inputs * sizeOf(network.features) <= EXACT_ELEMENTS;
+function methodOf(network: Network, { elements: { length } }: Window, wanted: Options['method']): Result['method'] {
+  const small = length <= EXACT_INPUTS && length * sizeOf(network.features) <= EXACT_ELEMENTS;
   if (wanted === 'exact' && !small)
-    throw new ConfigError(
-      `all singular values of ${inputs} inputs and ${sizeOf(network.features)} features take too much memory; at most ${EXACT_INPUTS} inputs: choose a smaller window, or Lanczos`,
+    throw new AnalysisError(
+      'option-invalid',
+      `a Jacobian of ${length} inputs and ${sizeOf(network.features)} features is too large for all its singular values; expected at most ${EXACT_INPUTS} inputs and ${EXACT_ELEMENTS} elements: choose a smaller window, or lanczos`,
     );
   return wanted === 'auto' ? (small ? 'exact' : 'lanczos') : wanted;
-}
-
-function depthsOf({ blocks }: Network, wanted: readonly number[] | undefined): number[] {
-  const beyond = wanted?.find((depth) => depth > blocks.length);
-  if (beyond !== undefined)
-    throw new ConfigError(`depth ${beyond} is asked for; the network has ${blocks.length} blocks`);
-  return [...(wanted ?? [0, ...spreadDepths(blocks.length)])];
 }
 
 const isBijective = (network: Network): boolean =>
@@ -190,11 +172,20 @@ const isBijective = (network: Network): boolean =>
 
 const condition = (largest: number, smallest: number): number | null => (smallest > 0 ? largest / smallest : null);
 
-/** Whether as many numbers come out as go in. */
 const logsOf = (values: Float64Array, square: boolean): number | null =>
   square && values.every((value) => value > 0) ? values.reduce((sum, value) => sum + Math.log(value), 0) : null;
 
-function exactSpectrum(network: Network, values: Float64Array): Omit<Spectrum, 'image' | 'label'> {
+/** Every singular value. */
+async function allOf(
+  target: Differentiable,
+  canvas: Floats,
+  window: Window,
+): Promise<Omit<Spectrum, 'image' | 'label'>> {
+  const [values] = await exactSpectra(target, canvas, [target.network.blocks.length], window);
+  return described(values!, values!.length === sizeOf(target.network.features));
+}
+
+function described(values: Float64Array, square: boolean): Omit<Spectrum, 'image' | 'label'> {
   const [largest, smallest] = [values[0]!, values.at(-1)!];
   const within = values.filter((value) => value >= 0.5 && value <= 2).length;
   return {
@@ -205,7 +196,7 @@ function exactSpectrum(network: Network, values: Float64Array): Omit<Spectrum, '
     trailing: [],
     bound: null,
     smallestBetween: null,
-    sumOfLogs: logsOf(values, values.length === sizeOf(network.features)),
+    sumOfLogs: logsOf(values, square),
     withinTwo: within / values.length,
   };
 }
@@ -216,15 +207,14 @@ async function endsOf(
   passes: Passes,
   canvas: Floats,
   window: Window,
-  options: ConditioningOptions,
-  signal: AbortSignal | undefined,
+  options: Options,
 ): Promise<Omit<Spectrum, 'image' | 'label'>> {
   const { network } = target;
   const whole = window.elements.length === sizeOf(canvasShape(network));
-  const [front] = await leadingSingularValues(target, canvas, network.blocks.length, window, options, signal);
+  const [front] = await leadingSingularValues(target, canvas, network.blocks.length, window, options);
   const largest = front!.values[0]!;
   const back = isInvertible(network)
-    ? (await leadingInverseSingularValues(target, (await passes.encode(canvas)).features, window, options, signal))[0]!
+    ? (await leadingInverseSingularValues(target, (await passes.encode(canvas)).features, window, options))[0]!
     : null;
   const exact = back !== null && whole && isBijective(network);
   const smallest = exact ? 1 / back.values[0]! : null;
@@ -250,17 +240,93 @@ async function atDepth(
   target: Differentiable,
   canvas: Floats,
   depth: number,
-  method: 'exact' | 'lanczos',
+  method: Result['method'],
   window: Window,
-  options: ConditioningOptions,
-  signal: AbortSignal | undefined,
+  options: Options,
 ) {
   if (method === 'lanczos') {
-    const [front] = await leadingSingularValues(target, canvas, depth, window, { ...options, wanted: 1 }, signal);
+    const [front] = await leadingSingularValues(target, canvas, depth, window, { ...options, wanted: 1 });
     return { largest: front!.values[0]!, smallest: null, condition: null, quantiles: null, sumOfLogs: null };
   }
-  const [values] = await exactSpectra(target, canvas, [depth], window, signal);
-  const { largest, smallest, condition, sumOfLogs } = exactSpectrum(target.network, values!);
+  const [values] = await exactSpectra(target, canvas, [depth], window);
+  const { largest, smallest, condition, sumOfLogs } = described(
+    values!,
+    values!.length === stateSize(target.network, depth),
+  );
   const ascending = values!.toReversed();
   return { largest, smallest, condition, quantiles: QUANTILES.map((q) => quantile(ascending, q)), sumOfLogs };
 }
+
+function figure({ spectra, byDepth, method, inputs }: Result): Figure {
+  const curves = spectra.flatMap(({ image, label, values, trailing }) =>
+    [...values, ...trailing].map((value, i) => ({
+      image: `${image + 1} ${label}`,
+      // From the end where those between are not known.
+      rank: i < values.length ? i + 1 : inputs - trailing.length + (i - values.length) + 1,
+      value,
+    })),
+  );
+  const spectrum = {
+    title: {
+      text: 'Singular values of ∂Φ',
+      subtitle: `${method === 'exact' ? 'all' : 'the leading and trailing ones'} of ${inputs}; a line an image`,
+    },
+    data: { values: curves.filter(({ value }) => value > 0) },
+    layer: [
+      {
+        mark: method === 'exact' ? { type: 'line', strokeWidth: 1.2 } : { type: 'point', size: 14 },
+        encoding: {
+          x: { field: 'rank', type: 'quantitative', title: 'rank', scale: { domain: [1, inputs], nice: false } },
+          y: { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log' } },
+          color: { field: 'image', type: 'nominal', title: 'image' },
+        },
+      },
+      {
+        data: { values: [{ one: 1 }] },
+        mark: { type: 'rule', strokeDash: [4, 4], color: '#666' },
+        encoding: { y: { field: 'one', type: 'quantitative' } },
+      },
+    ],
+  };
+  const bands = byDepth.flatMap(({ depth, largest, smallest, quantiles }) => {
+    const lines = {
+      largest,
+      '95%': quantiles?.[4],
+      '75%': quantiles?.[3],
+      median: quantiles?.[2],
+      '25%': quantiles?.[1],
+      '5%': quantiles?.[0],
+      smallest,
+    };
+    return Object.entries(lines).flatMap(([what, value]) => (value ? [{ depth, what, value }] : []));
+  });
+  const last = Math.max(...byDepth.map(({ depth }) => depth));
+  const x = { field: 'depth', type: 'quantitative', title: 'blocks', axis: { tickMinStep: 1 } };
+  const y = { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log' } };
+  const depthwise = {
+    title: { text: 'By depth', subtitle: 'of the first image: extremes and quantiles of the singular values' },
+    data: { values: bands },
+    layer: [
+      { mark: { type: 'line', point: true, color: colours[0] }, encoding: { x, y, detail: { field: 'what' } } },
+      {
+        transform: [{ filter: `datum.depth === ${last}` }],
+        mark: { type: 'text', align: 'left', dx: 8 },
+        encoding: { x, y, text: { field: 'what' } },
+      },
+    ],
+  };
+  return { vconcat: [spectrum, depthwise] } as unknown as Figure;
+}
+
+/** Singular values of ∂Φ. */
+export const conditioning = experiment({
+  name: 'conditioning',
+  title: 'Conditioning of the Jacobian',
+  description:
+    'Singular values of the Jacobian ∂Φ at images and by depth, and its condition number: how ill-conditioned the local inversion is.',
+  needs: {},
+  options,
+  result,
+  run,
+  figure,
+});

@@ -1,8 +1,10 @@
+import { conditioning } from './conditioning.js';
 import { AnalysisError } from './errors.js';
 import type { Experiment } from './experiment.js';
+import { inversion } from './inversion.js';
 
 /** Every experiment, by name. Adding one is a file and a line here. */
-export const experiments: Readonly<Record<string, Experiment>> = {};
+export const experiments: Readonly<Record<string, Experiment>> = { inversion, conditioning };
 
 /** @throws AnalysisError when there is no experiment of this name */
 export function experimentNamed(name: string): Experiment {

@@ -4,45 +4,42 @@ import { noiseImages } from '../../export/data/noise.js';
 import { type Graph, input } from '../../export/graph/graph.js';
 import { rows } from '../../export/graph/rows.js';
 import { sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
-import { emitInline } from '../../export/model/graphs.js';
 import { relativeError } from '../../export/model/measure.js';
 import { onGrid } from '../../export/model/open.js';
-import { ConfigError, encode, isInvertible, type Network, type State } from '../../export/networks/index.js';
+import { encode, type Network, type State } from '../../export/networks/index.js';
 import { FINEST_GRID } from '../../export/networks/irevnet.js';
-import { openSession } from '../../export/runtime/session.js';
+import { chosenImages } from './chosen.js';
+import { type Context, withGraph } from './context.js';
+import { depths, depthsOf } from './depths.js';
+import { experiment } from './experiment.js';
 import { gradientSigns, moved } from './fgsm.js';
+import type { Figure } from './figure.js';
 import { canvasShape } from './jacobian.js';
-import { countCorrect } from './logits.js';
-import { blackBorder, levelsOf, openPasses, type Passes } from './passes.js';
-import { minus, Picture, peakOf, residualTile, sheetUrl, tileOf } from './pictures.js';
-import { Share, Spread, shareOf, spreadOf } from './statistics.js';
-import type { Subject } from './subject.js';
+import { countCorrect, predictions } from './logits.js';
+import { blackBorder, levelsOf, type Passes, withPasses } from './passes.js';
+import { minus, Picture, peakOf, pictured, residualTile, sheetUrl, tileOf } from './pictures.js';
+import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
 
 const Grid = Type.Union([Type.Integer({ minimum: 1, maximum: FINEST_GRID }), Type.Null()], {
   description: 'k: streams lie on multiples of 2^-k; null: plain floats',
 });
 
-export const InversionOptions = Type.Object(
-  {
-    images: Type.Integer({ minimum: 1, default: 1000, description: 'images in every set' }),
-    grids: Type.Array(Grid, {
-      default: [null, 6, 8, 10, 12, 14, 16, 18],
-      description: "beside the model's own",
-    }),
-    strength: Type.Integer({ minimum: 1, maximum: 255, default: 16, description: 'grey levels of FGSM' }),
-    scales: Type.Array(Type.Number({ exclusiveMinimum: 0 }), {
-      default: [4, 32, 256],
-      description: 'what normalised images are multiplied by: they leave the range of pixels',
-    }),
-    byDepth: Type.Integer({ minimum: 1, default: 100, description: 'images that are inverted from every depth' }),
-    depths: Type.Optional(
-      Type.Array(Type.Integer({ minimum: 1 }), { description: 'blocks; default: all, or 16 evenly spread' }),
-    ),
-    seed: Type.Integer({ default: 1 }),
-  },
-  { additionalProperties: false },
-);
-export type InversionOptions = Static<typeof InversionOptions>;
+const options = Type.Object({
+  images: Type.Integer({ minimum: 1, default: 1000, description: 'images in every set' }),
+  grids: Type.Array(Type.Integer({ minimum: 0, maximum: FINEST_GRID }), {
+    default: [0, 6, 8, 10, 12, 14, 16, 18],
+    description: "k of the grids beside the model's own: streams on multiples of 2^-k; 0: plain floats",
+  }),
+  strength: Type.Integer({ minimum: 1, maximum: 255, default: 16, description: 'grey levels of FGSM' }),
+  scales: Type.Array(Type.Number({ exclusiveMinimum: 0 }), {
+    default: [4, 32, 256],
+    description: 'what normalised images are multiplied by: they leave the range of pixels',
+  }),
+  byDepth: Type.Integer({ minimum: 1, default: 100, description: 'images that are inverted from every depth' }),
+  depths,
+  seed,
+});
+type Options = Static<typeof options>;
 
 const RelativeError = Type.Union([Spread, Type.Null()], {
   description:
@@ -64,12 +61,12 @@ const Back = {
   }),
 };
 
-export const InversionResult = Type.Object({
+const result = Type.Object({
   grid: Grid,
   grids: Type.Array(
     Type.Object({
       ...Back,
-      accuracy: Type.Object(Share.properties, { description: 'test images classified rightly' }),
+      accuracy: Type.Union([Share, Type.Null()], { description: 'images classified rightly; null without labels' }),
     }),
     { description: 'test images, by grid' },
   ),
@@ -117,7 +114,7 @@ export const InversionResult = Type.Object({
     { description: 'null where images are not padded' },
   ),
 });
-export type InversionResult = Static<typeof InversionResult>;
+type Result = Static<typeof result>;
 
 type Floats = Tensor<'float32'>;
 
@@ -142,8 +139,11 @@ const asPixels =
 const each = (pixels: Tensor<'uint8'>, change: (level: number) => number): Tensor<'uint8'> =>
   tensor('uint8', pixels.dims, pixels.data.map(change));
 
+const predicted = async ({ prepare, encode }: Passes, pixels: Tensor<'uint8'>): Promise<number[]> =>
+  predictions((await encode(await prepare(pixels))).logits);
+
 /** Images as they are, and far from the data. */
-const imageSets = ({ strength, scales, seed }: InversionOptions): ImageSet[] => [
+const imageSets = ({ strength, scales, seed }: Options, labelled: boolean): ImageSet[] => [
   { set: 'data', description: 'test images', make: asPixels((pixels) => pixels) },
   {
     set: 'noise',
@@ -160,7 +160,7 @@ const imageSets = ({ strength, scales, seed }: InversionOptions): ImageSet[] => 
     set: 'FGSM',
     description: `moved by ${strength} grey levels along the sign of the gradient of the loss`,
     make: asPixels(async (pixels, passes, { labels }) =>
-      moved(pixels, await gradientSigns(passes, pixels, labels), strength),
+      moved(pixels, await gradientSigns(passes, pixels, labelled ? labels : await predicted(passes, pixels)), strength),
     ),
   },
   ...scales.map((scale) => ({
@@ -193,6 +193,21 @@ interface Returned {
   worst: Lost | undefined;
 }
 
+const nothing = (): Returned => ({
+  errors: [],
+  exactFloat: 0,
+  exactPixels: 0,
+  pictures: false,
+  correct: 0,
+  worst: undefined,
+});
+
+/** Which images lost something. */
+interface Where {
+  readonly set: string;
+  readonly grid: number | null;
+}
+
 interface Lost {
   readonly image: number;
   readonly pixels: number;
@@ -212,53 +227,39 @@ function* slicesOf(images: Images, network: Network): Generator<readonly [from: 
     yield [from, slice(images, from, Math.min(from + size, images.count))];
 }
 
-/**
- * How exactly Φ⁻¹ undoes Φ: by grid, on data and far from it, and by depth. i-RevNet paper, section 4.1; for inputs far from
- * the data "Understanding and Mitigating Exploding Inverses" (Behrmann et al. 2021).
- * @throws ConfigError where the network has no inverse
- */
-export async function inversion(subject: Subject, options: InversionOptions): Promise<InversionResult> {
-  const { model, threads, progress = () => {}, signal } = subject;
-  if (!isInvertible(model.network))
-    throw new ConfigError(`${model.manifest.name} has no inverse, so there is no inversion to measure`);
-  const images = slice(subject.images, 0, Math.min(options.images, subject.images.count));
+async function run(context: Context, options: Options): Promise<Result> {
+  const { images, labelled } = chosenImages(context, options.images);
+  const { model, progress } = context;
   const own = model.network.grid;
-  const grids = [...new Set([own, ...options.grids])];
-  const kinds = imageSets(options);
-  const result: InversionResult = { grid: own, grids: [], sets: [], byDepth: [], lost: null, border: null };
-  let most: (Lost & { set: string; grid: number | null }) | undefined;
-  let done = 0;
-  const total = grids.length + 2 * kinds.length + 2;
-  for (const grid of grids) {
-    const passes = openPasses(onGrid(model, grid), model.weights, threads);
-    try {
-      for (const { set, description, make } of grid === own || grid === null ? kinds : kinds.slice(0, 1)) {
-        const found = await roundTrips(passes, images, make, signal);
-        const back = backOf(found, grid);
-        if (set === 'data') result.grids.push({ ...back, accuracy: shareOf(found.correct, images.count) });
-        if (grid === own || grid === null)
-          result.sets.push({ set, description, ...back, histogram: histogram(found.errors) });
-        if (found.worst && found.worst.pixels > (most?.pixels ?? 0)) most = { ...found.worst, set, grid };
-        progress(++done, total);
+  const grids = [...new Set([own, ...options.grids.map((k) => (k === 0 ? null : k))])];
+  const kinds = imageSets(options, labelled);
+  const found: Result = { grid: own, grids: [], sets: [], byDepth: [], lost: null, border: null };
+  let most: (Lost & Where) | undefined;
+  for (const [g, grid] of grids.entries()) {
+    const thorough = grid === own || grid === null;
+    await withPasses(context, onGrid(model, grid), async (passes) => {
+      for (const [k, { set, description, make }] of (thorough ? kinds : kinds.slice(0, 1)).entries()) {
+        const returned = await roundTrips(passes, images, make);
+        const back = backOf(returned, grid);
+        const accuracy = labelled ? shareOf(returned.correct, images.count) : null;
+        if (k === 0) found.grids.push({ ...back, accuracy });
+        if (thorough) found.sets.push({ set, description, ...back, histogram: histogram(returned.errors) });
+        if (returned.worst && returned.worst.pixels > (most?.pixels ?? 0)) most = { ...returned.worst, set, grid };
+        progress(`inversion: grid ${grid ?? 'none'} (${g + 1} of ${grids.length}), sets`, k + 1, kinds.length);
       }
-      if (grid === own && model.network.input.padding > 0) result.border = await borderOf(passes, images);
-    } finally {
-      await passes.close();
-    }
+      if (grid === own && model.network.input.padding > 0) found.border = await borderOf(passes, images);
+    });
   }
-  for (const grid of new Set([own, null])) {
-    const some = slice(images, 0, Math.min(options.byDepth, images.count));
-    result.byDepth.push(...(await everyDepth(subject, onGrid(model, grid), some, options.depths)));
-    progress(++done, total);
-  }
-  if (most) result.lost = await drawn(model.network, most);
-  return result;
+  const some = slice(images, 0, Math.min(options.byDepth, images.count));
+  const wanted = depthsOf(model.network, options.depths, 1);
+  for (const grid of new Set([own, null]))
+    found.byDepth.push(...(await everyDepth(context, onGrid(model, grid), some, wanted)));
+  return { ...found, lost: most ? await drawn(model.network, most) : null };
 }
 
-async function roundTrips(passes: Passes, images: Images, make: Kind, signal?: AbortSignal): Promise<Returned> {
-  const found: Returned = { errors: [], exactFloat: 0, exactPixels: 0, pictures: false, correct: 0, worst: undefined };
+async function roundTrips(passes: Passes, images: Images, make: Kind): Promise<Returned> {
+  const found = nothing();
   for (const [from, some] of slicesOf(images, passes.network)) {
-    signal?.throwIfAborted();
     const { canvas, pixels } = await make(passes, some);
     const { features, logits } = await passes.encode(canvas);
     const back = await passes.decode(features);
@@ -316,7 +317,7 @@ function backOf({ errors, exactFloat, exactPixels, pictures }: Returned, grid: n
 }
 
 /** Errors above 0 in bins of half a power of ten. */
-function histogram(errors: readonly number[]): InversionResult['sets'][number]['histogram'] {
+function histogram(errors: readonly number[]): Result['sets'][number]['histogram'] {
   const counts = new Map<number, number>();
   for (const error of errors) {
     if (!(error > 0 && Number.isFinite(error))) continue;
@@ -326,14 +327,7 @@ function histogram(errors: readonly number[]): InversionResult['sets'][number]['
   return [...counts].map(([from, count]) => ({ from, count })).sort((a, b) => a.from - b.from);
 }
 
-/** Depths that are measured when none are named. */
-const MOST_DEPTHS = 16;
-
-/** 1 to `blocks`, or so many of them, evenly spread; the last is among them. */
-export const spreadDepths = (blocks: number, most = MOST_DEPTHS): number[] => {
-  const count = Math.min(blocks, most);
-  return Array.from({ length: count }, (_, i) => Math.round(((i + 1) * blocks) / count));
-};
+const streamName = (depth: number, stream: number): string => `depth${depth}.${stream}`;
 
 /** Pixels → the canvas, and the streams after a block. */
 function statesGraph(network: Network, depths: readonly number[]): Graph {
@@ -341,7 +335,7 @@ function statesGraph(network: Network, depths: readonly number[]): Graph {
   const pixels = input('pixels', 'uint8', ['N', height, width, channels]);
   const canvas = network.pixels.forward(pixels);
   const { states } = encode(network, canvas);
-  const streams = depths.flatMap((depth) => states[depth]!.map((stream, s) => [`depth${depth}.${s}`, stream] as const));
+  const streams = depths.flatMap((depth) => states[depth]!.map((stream, s) => [streamName(depth, s), stream] as const));
   return { name: 'states', inputs: [pixels], outputs: { canvas, ...Object.fromEntries(streams) } };
 }
 
@@ -349,49 +343,39 @@ function statesGraph(network: Network, depths: readonly number[]): Graph {
 function undoGraph(network: Network, depth: number): Graph {
   const { stem, blocks } = network;
   const state = encode(network, input('x', 'float32', ['N', ...canvasShape(network)])).states[depth]!;
-  const streams = state.map((stream, s) => input(`depth${depth}.${s}`, 'float32', stream.type.shape));
+  const streams = state.map((stream, s) => input(streamName(depth, s), 'float32', stream.type.shape));
   const first = blocks.slice(0, depth).reduceRight<State>((undone, block) => block.inverse!(undone), streams);
   return { name: 'undo', inputs: streams, outputs: { canvas: stem.inverse!(first) } };
 }
 
 async function everyDepth(
-  { model, threads, signal }: Subject,
+  context: Context,
   network: Network,
   images: Images,
-  wanted: readonly number[] = spreadDepths(network.blocks.length),
-): Promise<InversionResult['byDepth']> {
-  const blocks = network.blocks.length;
-  const beyond = wanted.find((depth) => depth > blocks);
-  if (beyond !== undefined) throw new ConfigError(`depth ${beyond} is asked for; the network has ${blocks} blocks`);
-  const result: InversionResult['byDepth'] = [];
-  const states = await openSession(emitInline(statesGraph(network, wanted), model.weights), { threads });
-  try {
-    for (const depth of wanted) {
-      const undo = await openSession(emitInline(undoGraph(network, depth), model.weights), { threads });
-      const found: Returned = {
-        errors: [],
-        exactFloat: 0,
-        exactPixels: 0,
-        pictures: false,
-        correct: 0,
-        worst: undefined,
-      };
-      for (const [, some] of slicesOf(images, network)) {
-        signal?.throwIfAborted();
-        const { canvas, ...streams } = await states.run({ pixels: pixelsOf(some) }, ['canvas', ...undo.inputNames]);
-        compare(found, canvas as Floats, (await undo.run(streams)).canvas as Floats);
-      }
-      await undo.release();
-      result.push({ depth, ...backOf(found, network.grid) });
+  depths: readonly number[],
+): Promise<Result['byDepth']> {
+  const { weights } = context.model;
+  const found: Result['byDepth'] = [];
+  await withGraph(context, statesGraph(network, depths), weights, async (states) => {
+    for (const [done, depth] of depths.entries()) {
+      const graph = undoGraph(network, depth);
+      const names = graph.inputs.map((_, s) => streamName(depth, s));
+      await withGraph(context, graph, weights, async (undo) => {
+        const returned = nothing();
+        for (const [, some] of slicesOf(images, network)) {
+          const { canvas, ...streams } = await states.run({ pixels: pixelsOf(some) }, ['canvas', ...names]);
+          compare(returned, canvas as Floats, (await undo.run(streams)).canvas as Floats);
+        }
+        found.push({ depth, ...backOf(returned, network.grid) });
+      });
+      context.progress('inversion: depths', done + 1, depths.length);
     }
-    return result;
-  } finally {
-    await states.release();
-  }
+  });
+  return found;
 }
 
 /** What decoding the mean of the features of two images puts into the border that is cropped. */
-async function borderOf(passes: Passes, images: Images): Promise<InversionResult['border']> {
+async function borderOf(passes: Passes, images: Images): Promise<Result['border']> {
   const [, some] = [...slicesOf(images, passes.network)][0]!;
   const pairs = some.count - 1;
   if (pairs < 1) return null;
@@ -434,12 +418,137 @@ function borderRms({ input: { padding, mean, std } }: Network, { dims, data }: F
   });
 }
 
-async function drawn(
-  network: Network,
-  { set, grid, image, pixels, canvas, back, before, after }: Lost & { set: string; grid: number | null },
-) {
+async function drawn(network: Network, { set, grid, image, pixels, canvas, back, before, after }: Lost & Where) {
   const residual = minus(levelsOf(network, back), levelsOf(network, canvas));
   const largest = peakOf(residual, 0);
   const picture = await sheetUrl([[tileOf(before, 0), tileOf(after, 0), residualTile(residual, 0, largest)]]);
   return { set, grid, image, pixels, largest, scale: largest, picture };
 }
+
+/** Errors of 0 are drawn here: a logarithm has no place for them. */
+const ZERO = 1e-9;
+
+const shown = (error: number): number => Math.max(error, ZERO);
+const arithmetic = (grid: number | null): string => (grid === null ? 'plain floats' : `grid of 2^−${grid}`);
+
+const errorAxis = {
+  type: 'quantitative',
+  scale: { type: 'log', nice: false },
+  title: 'relative error ‖x − Φ⁻¹Φx‖ / ‖x‖',
+  axis: { labelExpr: `datum.value <= ${ZERO} ? '0' : format(datum.value, '.0e')`, tickCount: 6 },
+} as const;
+
+const colour = { field: 'arithmetic', type: 'nominal', title: null, legend: { orient: 'top' } } as const;
+
+function figure({ sets, grids, byDepth, lost }: Result): Figure {
+  const spread = (rows: readonly Result['sets'][number][]) =>
+    rows.flatMap(({ set, grid, error, exactFloat }) =>
+      error === null
+        ? []
+        : [
+            {
+              set,
+              arithmetic: arithmetic(grid),
+              median: shown(error.median),
+              maximum: shown(error.maximum),
+              exact: `${percent(exactFloat.share)} in every bit`,
+            },
+          ],
+    );
+  const order = [...new Set(sets.map(({ set }) => set))];
+  const panels = [
+    {
+      title: 'On the data and far from it: median to maximum',
+      data: { values: spread(sets) },
+      height: { step: 30 },
+      encoding: {
+        y: { field: 'set', type: 'nominal', sort: order, title: null },
+        yOffset: { field: 'arithmetic' },
+        color: colour,
+      },
+      layer: [
+        {
+          mark: { type: 'rule', strokeWidth: 3 },
+          encoding: { x: { ...errorAxis, field: 'median' }, x2: { field: 'maximum' } },
+        },
+        { mark: { type: 'point' }, encoding: { x: { ...errorAxis, field: 'median' } } },
+        {
+          mark: { type: 'text', align: 'left', dx: 8, fontSize: 10 },
+          encoding: { x: { field: 'maximum', type: 'quantitative' }, text: { field: 'exact' } },
+        },
+      ],
+    },
+    {
+      title: 'By grid: images back in every float bit and in every pixel',
+      data: {
+        values: [...grids]
+          .sort((a, b) => (a.grid ?? 99) - (b.grid ?? 99))
+          .flatMap(({ grid, exactFloat, exactPixels, accuracy }) => [
+            { grid: grid === null ? 'none' : `${grid}`, what: 'every float bit', share: exactFloat.share },
+            { grid: grid === null ? 'none' : `${grid}`, what: 'every pixel', share: exactPixels!.share },
+            ...(accuracy
+              ? [{ grid: grid === null ? 'none' : `${grid}`, what: 'classified rightly', share: accuracy.share }]
+              : []),
+          ]),
+      },
+      mark: { type: 'line', point: true },
+      encoding: {
+        x: {
+          field: 'grid',
+          type: 'ordinal',
+          sort: null,
+          title: 'k: streams on multiples of 2⁻ᵏ',
+          axis: { labelAngle: 0 },
+        },
+        y: {
+          field: 'share',
+          type: 'quantitative',
+          title: 'share of images',
+          axis: { format: '.0%' },
+          scale: { domain: [0, 1] },
+        },
+        color: { field: 'what', type: 'nominal', title: null, legend: { orient: 'top' } },
+        strokeDash: { field: 'what', type: 'nominal', title: null },
+      },
+    },
+    {
+      title: 'Undone from every depth: median error',
+      data: {
+        values: byDepth.flatMap(({ depth, grid, error }) =>
+          error === null ? [] : [{ depth, arithmetic: arithmetic(grid), error: shown(error.median) }],
+        ),
+      },
+      mark: { type: 'line', point: true },
+      encoding: {
+        x: { field: 'depth', type: 'quantitative', title: 'blocks', axis: { tickMinStep: 1 } },
+        y: { ...errorAxis, field: 'error' },
+        color: colour,
+      },
+    },
+    ...(lost === null
+      ? []
+      : [
+          pictured(
+            lost.picture,
+            `${lost.set}, image ${lost.image + 1}, ${arithmetic(lost.grid)}: itself, what comes back, the residual`,
+            `${lost.pixels} pixels differ; white is +${lost.scale.toPrecision(3)}, black −${lost.scale.toPrecision(3)} grey levels`,
+          ),
+        ]),
+  ];
+  return { vconcat: panels, resolve: { scale: { color: 'independent' } } } as unknown as Figure;
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)}%`;
+
+/** Φ⁻¹(Φ(x)) against x. */
+export const inversion = experiment({
+  name: 'inversion',
+  title: 'Inversion error',
+  description:
+    'How exactly Φ⁻¹ undoes Φ: on images and far from them, by grid and by depth, and what is put into the border that is cropped.',
+  needs: { inverse: true },
+  options,
+  result,
+  run,
+  figure,
+});

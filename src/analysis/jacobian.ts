@@ -5,18 +5,27 @@ import { matmul } from '../../export/graph/ops/matmul.js';
 import { concat, reshape } from '../../export/graph/ops/movement.js';
 import { staticShape } from '../../export/graph/shape.js';
 import { type NamedTensors, sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
-import { emitInline } from '../../export/model/graphs.js';
+import { onGrid } from '../../export/model/open.js';
 import { decode, encode, type Network, type State } from '../../export/networks/network.js';
-import { openSession, type Session } from '../../export/runtime/session.js';
+import type { Session } from '../../export/runtime/session.js';
+import { type Context, withGraph } from './context.js';
 import { symmetricEigenvalues } from './eigenvalues.js';
 import { type LanczosOptions, type Leading, leadingEigenvalues } from './lanczos.js';
 
 /** A network on plain floats, whose Jacobian is taken with respect to its canvas: the normalised, padded image. */
-export interface Differentiable {
+export interface Differentiable extends Pick<Context, 'threads' | 'device' | 'signal'> {
   readonly network: Network;
   readonly weights: NamedTensors;
-  readonly threads: number;
 }
+
+/** The network of an experiment's model, on plain floats. */
+export const differentiable = ({ model, threads, device, signal }: Context): Differentiable => ({
+  network: onGrid(model, null),
+  weights: model.weights,
+  threads,
+  signal,
+  ...(device && { device }),
+});
 
 /** [C, H, W] of the canvas. */
 export const canvasShape = ({ input: { channels, height, width, padding } }: Network): [number, number, number] => [
@@ -30,6 +39,10 @@ export const flatState = (state: State, batch: number | 'N'): Value => {
   const flat = state.map((stream) => reshape(stream, [batch, sizeOf(staticShape(stream.type.shape.slice(1)))]));
   return flat.length === 1 ? flat[0]! : concat(flat, 1);
 };
+
+/** How many numbers the state at a depth has. */
+export const stateSize = (network: Network, depth: number): number =>
+  sizeOf(staticShape(flatState(encode(network, canvasOf(network, 'x', 1)).states[depth]!, 1).type.shape));
 
 const canvasOf = (network: Network, name: string, batch: number): Value =>
   input(name, 'float32', [batch, ...canvasShape(network)]);
@@ -104,39 +117,32 @@ const BATCH = 64;
  * @param canvas float32 [1, C, H, W]
  */
 export async function exactSpectra(
-  { network, weights, threads }: Differentiable,
+  target: Differentiable,
   canvas: Tensor<'float32'>,
   depths: readonly number[],
   window: Window,
-  signal?: AbortSignal,
 ): Promise<Float64Array[]> {
-  const columns = await jacobianColumns({ network, weights, threads }, canvas, depths, window, signal);
   const spectra: Float64Array[] = [];
-  for (const matrix of columns) {
-    signal?.throwIfAborted();
-    spectra.push(await singularValues(matrix, threads));
-  }
+  for (const matrix of await jacobianColumns(target, canvas, depths, window))
+    spectra.push(await singularValues(target, matrix));
   return spectra;
 }
 
 /** Jᵀ restricted to the window, [elements of the window, elements of the state], for each depth. */
-export async function jacobianColumns(
-  { network, weights, threads }: Differentiable,
+function jacobianColumns(
+  target: Differentiable,
   canvas: Tensor<'float32'>,
   depths: readonly number[],
   { elements }: Window,
-  signal?: AbortSignal,
 ): Promise<Tensor<'float32'>[]> {
   const size = canvas.data.length;
   const batch = Math.min(BATCH, elements.length);
-  const session = await openSession(emitInline(pushGraph(network, batch, depths), weights), { threads });
   const dims = [batch, ...canvas.dims.slice(1)];
   const x = tensor('float32', dims, new Float32Array(batch * size));
   for (let b = 0; b < batch; b++) x.data.set(canvas.data, b * size);
   const columns: Float32Array[] = [];
-  try {
+  return withGraph(target, pushGraph(target.network, batch, depths), target.weights, async (session) => {
     for (let from = 0; from < elements.length; from += batch) {
-      signal?.throwIfAborted();
       const units = elements.subarray(from, from + batch);
       const v = new Float32Array(batch * size);
       for (const [b, element] of units.entries()) v[b * size + element] = 1;
@@ -147,17 +153,18 @@ export async function jacobianColumns(
         columns[d]!.set(data.subarray(0, units.length * out[1]!), from * out[1]!);
       }
     }
-  } finally {
-    await session.release();
-  }
-  return columns.map((data) => tensor('float32', [elements.length, data.length / elements.length], data));
+    return columns.map((data) => tensor('float32', [elements.length, data.length / elements.length], data));
+  });
 }
 
 /** Columns of a matrix that are multiplied at a time in float64. */
 const STRIP = 4096;
 
 /** Singular values of a matrix [D, M], descending, as many as it has rows. */
-export async function singularValues(matrix: Tensor<'float32'>, threads: number): Promise<Float64Array> {
+export async function singularValues(
+  context: Pick<Context, 'threads' | 'device' | 'signal'>,
+  matrix: Tensor<'float32'>,
+): Promise<Float64Array> {
   const [rows, columns] = matrix.dims as [number, number];
   let sum = tensor('float64', [rows, rows], new Float64Array(rows * rows));
   for (let from = 0; from < columns; from += STRIP) {
@@ -165,9 +172,8 @@ export async function singularValues(matrix: Tensor<'float32'>, threads: number)
     const strip = new Float32Array(rows * width);
     for (let r = 0; r < rows; r++)
       strip.set(matrix.data.subarray(r * columns + from, r * columns + from + width), r * width);
-    const session = await openSession(emitInline(productGraph(rows, width), new Map()), { threads });
-    const { total } = await session.run({ a: tensor('float32', [rows, width], strip), sum });
-    await session.release();
+    const feeds = { a: tensor('float32', [rows, width], strip), sum };
+    const { total } = await withGraph(context, productGraph(rows, width), new Map(), (session) => session.run(feeds));
     sum = total as Tensor<'float64'>;
   }
   return symmetricEigenvalues(sum.data, rows).map((value) => Math.sqrt(Math.max(value, 0)));
@@ -179,55 +185,42 @@ export type SpectrumOptions = Pick<LanczosOptions, 'wanted' | 'steps' | 'toleran
  * The leading singular values of ∂Φ (of the state at a depth) at several canvases at once, with bounds on their errors.
  * @param canvases float32 [N, C, H, W]
  */
-export async function leadingSingularValues(
-  { network, weights, threads }: Differentiable,
+export const leadingSingularValues = (
+  target: Differentiable,
   canvases: Tensor<'float32'>,
   depth: number,
   window: Window,
   options: SpectrumOptions,
-  signal?: AbortSignal,
-): Promise<Leading[]> {
-  const graph = gramGraph(network, canvases.dims[0]!, depth);
-  const session = await openSession(emitInline(graph, weights), { threads });
-  try {
-    return await singular(session, canvases, canvasShape(network), window, options, signal);
-  } finally {
-    await session.release();
-  }
-}
+): Promise<Leading[]> =>
+  withGraph(target, gramGraph(target.network, canvases.dims[0]!, depth), target.weights, (session) =>
+    singular(session, canvases, canvasShape(target.network), window, options),
+  );
 
 /**
  * The leading singular values of ∂Φ⁻¹ at features. For a bijective Φ, and all of the canvas, their reciprocals are the
  * trailing ones of ∂Φ: (∂Φ)⁻¹ = ∂Φ⁻¹.
  * @param features float32 [N, C', H', W']
  */
-export async function leadingInverseSingularValues(
-  { network, weights, threads }: Differentiable,
+export const leadingInverseSingularValues = (
+  target: Differentiable,
   features: Tensor<'float32'>,
   window: Window,
   options: SpectrumOptions,
-  signal?: AbortSignal,
-): Promise<Leading[]> {
-  const session = await openSession(emitInline(inverseGramGraph(network, features.dims[0]!), weights), { threads });
-  try {
-    return await singular(session, features, canvasShape(network), window, options, signal);
-  } finally {
-    await session.release();
-  }
-}
+): Promise<Leading[]> =>
+  withGraph(target, inverseGramGraph(target.network, features.dims[0]!), target.weights, (session) =>
+    singular(session, features, canvasShape(target.network), window, options),
+  );
 
 /** Square roots of the leading eigenvalues of a graph x, v → A·v, for each x, on the window. */
 async function singular(
-  session: Session,
+  session: Pick<Session, 'run'>,
   x: Tensor<'float32'>,
   shape: readonly number[],
   { has }: Window,
   options: SpectrumOptions,
-  signal?: AbortSignal,
 ): Promise<Leading[]> {
   const [problems, size] = [x.dims[0]!, sizeOf(shape)];
   const apply = async (vectors: readonly Float64Array[]): Promise<Float64Array[]> => {
-    signal?.throwIfAborted();
     const v = new Float32Array(problems * size);
     for (const [i, vector] of vectors.entries()) v.set(vector, i * size);
     const { pulled } = await session.run({ x, v: tensor('float32', [problems, ...shape], v) });

@@ -3,18 +3,19 @@ import { type Graph, input, type Value } from '../../export/graph/graph.js';
 import { exp, sub } from '../../export/graph/ops/elementwise.js';
 import { logSoftmax } from '../../export/graph/ops/normalisation.js';
 import { rows, stack } from '../../export/graph/rows.js';
-import { type NamedTensors, sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
+import { sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import { emitInline } from '../../export/model/graphs.js';
 import { quantise } from '../../export/networks/layers/coupling.js';
 import { decode, encode, type Network } from '../../export/networks/network.js';
 import { openSession, type Session } from '../../export/runtime/session.js';
+import type { Context } from './context.js';
 import { canvasShape } from './jacobian.js';
 
 type Floats = Tensor<'float32'>;
 
 /**
  * Φ, Φ⁻¹ and their parts on canvases: normalised, padded images, float32 [N, C, H, W]. A canvas need not be a picture: it may
- * lie outside the range of pixels. Graphs are loaded at their first use; `close` releases them.
+ * lie outside the range of pixels. Graphs are loaded at their first use.
  */
 export interface Passes {
   readonly network: Network;
@@ -29,14 +30,30 @@ export interface Passes {
   head(features: Floats): Promise<Floats>;
   /** The gradient of the cross-entropy with respect to each canvas. */
   gradient(canvas: Floats, labels: ArrayLike<number>): Promise<Floats>;
-  close(): Promise<void>;
 }
 
 /** Numbers of canvases that a run holds: small images go many at a time, large ones one by one. */
 const RUN = 2 ** 16;
 const MOST = 64;
 
-export function openPasses(network: Network, weights: NamedTensors, threads: number): Passes {
+/** Opens the passes of a network for as long as `use` takes. */
+export async function withPasses<T>(
+  context: Context,
+  network: Network,
+  use: (passes: Passes) => Promise<T>,
+): Promise<T> {
+  const { close, ...passes } = openPasses(context, network);
+  try {
+    return await use(passes);
+  } finally {
+    await close();
+  }
+}
+
+function openPasses(
+  { threads, device, signal, model: { weights } }: Context,
+  network: Network,
+): Passes & { close(): Promise<void> } {
   const shape = canvasShape(network);
   const batch = Math.max(1, Math.min(MOST, Math.floor(RUN / sizeOf(shape))));
   const canvas = (n: number | 'N' = 'N') => input('x', 'float32', [n, ...shape]);
@@ -76,7 +93,8 @@ export function openPasses(network: Network, weights: NamedTensors, threads: num
   };
   const open = new Map<string, Promise<Session>>();
   const session = (name: keyof typeof graphs): Promise<Session> => {
-    const known = open.get(name) ?? openSession(emitInline(graphs[name](), weights), { threads });
+    const known =
+      open.get(name) ?? openSession(emitInline(graphs[name](), weights), { threads, ...(device && { device }) });
     open.set(name, known);
     return known;
   };
@@ -85,6 +103,7 @@ export function openPasses(network: Network, weights: NamedTensors, threads: num
     const count = Object.values(feeds)[0]!.dims[0]!;
     const parts: Record<string, Tensor>[] = [];
     for (let from = 0; from < count; from += batch) {
+      signal.throwIfAborted();
       const to = Math.min(from + batch, count);
       const part = Object.entries(feeds).map(([key, t]) => [key, rows(t, from, to)] as const);
       const full = name === 'gradient' ? part.map(([key, t]) => [key, filled(t as Floats, batch)] as const) : part;

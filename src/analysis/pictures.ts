@@ -79,3 +79,21 @@ export const minus = (a: Tensor<'float32'>, b: Tensor<'float32'>): Tensor<'float
     a.dims,
     a.data.map((v, i) => v - b.data[i]!),
   );
+
+/** Pixels that a picture is wide in a figure. */
+const SHOWN = 420;
+
+/** A picture, as a data URL, as a part of a figure. Its size is read from the PNG's header. */
+export function pictured(url: string, title: string, subtitle: string): object {
+  const header = Buffer.from(url.slice(url.indexOf(',') + 1, url.indexOf(',') + 65), 'base64');
+  const [width, height] = [header.readUInt32BE(16), header.readUInt32BE(20)];
+  const [wide, tall] = [SHOWN, Math.round((SHOWN * height) / width)];
+  return {
+    title: { text: title, subtitle },
+    width: wide,
+    height: tall,
+    data: { values: [{ url }] },
+    mark: { type: 'image', width: wide, height: tall },
+    encoding: { url: { field: 'url', type: 'nominal' }, x: { value: wide / 2 }, y: { value: tall / 2 } },
+  };
+}

@@ -1,6 +1,13 @@
 import { type Static, Type } from 'typebox';
 import { seeded } from '../../export/data/random.js';
 
+/** The option that numbers drawn at random depend on. */
+export const seed = Type.Integer({
+  minimum: 0,
+  default: 1,
+  description: 'of random numbers: the same seed, the same result',
+});
+
 export const Interval = Type.Tuple([Type.Number(), Type.Number()], { description: '95% interval' });
 export type Interval = Static<typeof Interval>;
 
