@@ -1,10 +1,17 @@
 import { conditioning } from './conditioning.js';
 import { AnalysisError } from './errors.js';
 import type { Experiment } from './experiment.js';
+import { interpolation } from './interpolation.js';
 import { inversion } from './inversion.js';
+import { robustness } from './robustness.js';
 
 /** Every experiment, by name. Adding one is a file and a line here. */
-export const experiments: Readonly<Record<string, Experiment>> = { inversion, conditioning };
+export const experiments: Readonly<Record<string, Experiment>> = {
+  inversion,
+  conditioning,
+  interpolation,
+  robustness,
+};
 
 /** @throws AnalysisError when there is no experiment of this name */
 export function experimentNamed(name: string): Experiment {
