@@ -3,6 +3,7 @@ import { AnalysisError } from './errors.js';
 import type { Experiment } from './experiment.js';
 import { interpolation } from './interpolation.js';
 import { inversion } from './inversion.js';
+import { metamers } from './metamers.js';
 import { robustness } from './robustness.js';
 
 /** Every experiment, by name. Adding one is a file and a line here. */
@@ -10,6 +11,7 @@ export const experiments: Readonly<Record<string, Experiment>> = {
   inversion,
   conditioning,
   interpolation,
+  metamers,
   robustness,
 };
 

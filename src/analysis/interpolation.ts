@@ -33,7 +33,9 @@ const options = Type.Object({
 type Options = Static<typeof options>;
 
 const Measured = {
-  outside: Type.Object(Spread.properties, { description: 'share of pixel values below 0 or above 255, per picture' }),
+  outside: Type.Object(Spread.properties, {
+    description: 'share of pixel values that are outside 0 … 255 by more than half a grey level, per picture',
+  }),
   excess: Type.Object(Spread.properties, {
     description: 'RMS of how far pixel values leave the range, grey levels, per picture',
   }),
@@ -119,7 +121,12 @@ const gridWeights = (side: number): number[][] =>
   });
 
 /** Pairs of images; of two classes where there are labels. */
-function pairsOf({ count, labels }: Images, labelled: boolean, wanted: number, seedOf: number): [number, number][] {
+export function pairsOf(
+  { count, labels }: Images,
+  labelled: boolean,
+  wanted: number,
+  seedOf: number,
+): [number, number][] {
   const random = seeded(seedOf);
   const pairs: [number, number][] = [];
   for (let tries = 0; pairs.length < wanted && tries < 100 * wanted; tries++) {
@@ -129,14 +136,16 @@ function pairsOf({ count, labels }: Images, labelled: boolean, wanted: number, s
   return pairs;
 }
 
+/** What rounding to 8 bits changes anyway, grey levels. */
+const HALF = 0.5;
+
 /** How one picture in grey levels [1, C, H, W] leaves the range of pixels, and how it varies. */
 export function measures({ dims, data }: Floats): { outside: number; excess: number; variation: number } {
   const [, , height, width] = dims as [number, number, number, number];
   let [outside, excess, variation, neighbours] = [0, 0, 0, 0];
   for (const [i, v] of data.entries()) {
     const over = Math.max(0, v - 255, -v);
-    // Back from normalised floats, 0 and 255 are off by rounding.
-    if (over > 1e-3) outside++;
+    if (over > HALF) outside++;
     excess += over * over;
     const [y, x] = [Math.floor(i / width) % height, i % width];
     if (x + 1 < width) variation += Math.abs(data[i + 1]! - v);

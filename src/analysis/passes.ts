@@ -170,3 +170,14 @@ export function blackBorder({ input: { padding, mean, std } }: Network, { dims, 
   });
   return tensor('float32', dims, cleared);
 }
+
+/** Canvases whose values are brought into the range of pixels, 0 … 255 grey levels. */
+export function clipped({ input: { mean, std } }: Network, { dims, data }: Floats): Floats {
+  const [, channels, height, width] = dims as [number, number, number, number];
+  const [low, high] = [mean.map((m, c) => -m / std[c]!), mean.map((m, c) => (1 - m) / std[c]!)];
+  const inRange = data.map((value, i) => {
+    const c = Math.floor(i / (height * width)) % channels;
+    return Math.min(high[c]!, Math.max(low[c]!, value));
+  });
+  return tensor('float32', dims, inRange);
+}

@@ -236,23 +236,19 @@ function figure({ accuracy, strengths, correlations, points }: Result): Figure {
           : `Spearman's ρ = ${spearman.toFixed(2)} (${interval![0].toFixed(2)} to ${interval![1].toFixed(2)}), ${points.length} images`,
     },
     height: 170,
-    data: { values: points },
+    data: { values: points.filter((point) => point.gradient > 0) },
     mark: { type: 'point', opacity: 0.6 },
     encoding: {
       x: {
         field: property,
         type: 'quantitative',
         title: what[property],
-        scale: {
-          type: property === 'gradient' ? 'symlog' : 'linear',
-          ...(property === 'gradient' && { constant: 1e-4 }),
-          zero: false,
-        },
+        scale: property === 'gradient' ? { type: 'log' } : { zero: false },
       },
       y: { field: 'withstood', type: 'quantitative', title: 'strength withstood' },
     },
   }));
-  return { vconcat: [accuracies, ...scatter] } as unknown as Figure;
+  return { concat: [accuracies, ...scatter], columns: 2 } as unknown as Figure;
 }
 
 /** Accuracy under small changes. */
