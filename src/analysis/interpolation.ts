@@ -3,6 +3,7 @@ import { type Images, pixelsOf } from '../../export/data/images.js';
 import { permutation, seeded } from '../../export/data/random.js';
 import { rows, stack } from '../../export/graph/rows.js';
 import { type Tensor, tensor } from '../../export/graph/tensor.js';
+import { levelsTile, type Tile } from '../images/sheet.js';
 import { chosenImages } from './chosen.js';
 import type { Context } from './context.js';
 import { AnalysisError } from './errors.js';
@@ -10,7 +11,7 @@ import { experiment } from './experiment.js';
 import type { Figure } from './figure.js';
 import { predictions } from './logits.js';
 import { levelsOf, type Passes, withPasses } from './passes.js';
-import { levelsTile, Picture, pictured, sheetUrl, type Tile } from './pictures.js';
+import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Spread, seed, spreadOf } from './statistics.js';
 
 const options = Type.Object({

@@ -8,6 +8,7 @@ import { relativeError } from '../../export/model/measure.js';
 import { onGrid } from '../../export/model/open.js';
 import { encode, type Network, type State } from '../../export/networks/index.js';
 import { FINEST_GRID } from '../../export/networks/irevnet.js';
+import { minus, peakOf, residualTile, tileOf } from '../images/sheet.js';
 import { chosenImages } from './chosen.js';
 import { type Context, withGraph } from './context.js';
 import { depths, depthsOf } from './depths.js';
@@ -17,7 +18,7 @@ import type { Figure } from './figure.js';
 import { canvasShape } from './jacobian.js';
 import { countCorrect, predictions } from './logits.js';
 import { blackBorder, levelsOf, type Passes, withPasses } from './passes.js';
-import { minus, Picture, peakOf, pictured, residualTile, sheetUrl, tileOf } from './pictures.js';
+import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
 
 const Grid = Type.Union([Type.Integer({ minimum: 1, maximum: FINEST_GRID }), Type.Null()], {

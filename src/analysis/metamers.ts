@@ -6,6 +6,7 @@ import { rows, stack } from '../../export/graph/rows.js';
 import { sizeOf, type Tensor, tensor } from '../../export/graph/tensor.js';
 import { relativeError } from '../../export/model/measure.js';
 import { encode } from '../../export/networks/network.js';
+import { levelsTile } from '../images/sheet.js';
 import { chosenImages } from './chosen.js';
 import type { Context } from './context.js';
 import { AnalysisError } from './errors.js';
@@ -15,7 +16,7 @@ import { measures, pairsOf } from './interpolation.js';
 import { predictions } from './logits.js';
 import { reachLogits } from './newton.js';
 import { blackBorder, clipped, levelsOf, type Passes, withPasses } from './passes.js';
-import { levelsTile, Picture, pictured, sheetUrl } from './pictures.js';
+import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
 
 const options = Type.Object({

@@ -16,6 +16,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   encode: async () => (await import('./encode.js')).encodeCommand,
   decode: async () => (await import('./decode.js')).decodeCommand,
   interpolate: async () => (await import('./interpolate.js')).interpolateCommand,
+  reconstruct: async () => (await import('./reconstruct.js')).reconstructCommand,
   batch: async () => (await import('./batch.js')).batchCommand,
   models: async () => (await import('./models.js')).modelsCommand,
 };

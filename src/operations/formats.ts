@@ -6,6 +6,7 @@ import { Problem } from '../common/problems.js';
 import { toGif, toPng } from '../images/encode.js';
 import type { Recovered } from './decode.js';
 import type { Encoded } from './encode.js';
+import { contactSheet, type Reconstructed } from './reconstruct.js';
 
 /** A result in its format: the bytes of a file, or an object for JSON. */
 export type Written = Chunks | Readonly<Record<string, unknown>>;
@@ -52,6 +53,13 @@ export const interpolateFormats = {
 export type EncodeFormat = keyof typeof encodeFormats;
 export type DecodeFormat = keyof typeof decodeFormats;
 export type InterpolateFormat = keyof typeof interpolateFormats;
+export type ReconstructFormat = keyof typeof reconstructFormats;
+
+/** Formats of /reconstruct; the first is the default. */
+export const reconstructFormats = {
+  png: async (result) => [await toPng(await contactSheet(result))],
+  json: ({ model, images }) => ({ model, images }),
+} satisfies Record<string, Writer<Reconstructed>>;
 
 /** The media type of each format. */
 export const mediaTypes = {

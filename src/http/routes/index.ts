@@ -8,6 +8,7 @@ import { metricsRoute } from './metrics.js';
 import { modelsRoute } from './models.js';
 import { oipRoutes } from './oip.js';
 import { repositoryRoutes } from './oip-repository.js';
+import { reconstructRoute } from './reconstruct.js';
 import { healthzRoute, readyzRoute, rootRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
@@ -16,6 +17,7 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   encodeRoute,
   decodeRoute,
   interpolateRoute,
+  reconstructRoute,
   modelsRoute,
   metricsRoute,
   oipRoutes,
