@@ -201,6 +201,12 @@ function described(values: Float64Array, square: boolean): Omit<Spectrum, 'image
   };
 }
 
+/** Every singular value of ∂Φ at one canvas, on plain floats. */
+export const spectrumOf = (context: Context, canvas: Floats): Promise<Omit<Spectrum, 'image' | 'label'>> => {
+  const target = differentiable(context);
+  return allOf(target, canvas, centreWindow(target.network, null));
+};
+
 /** The ends of the spectrum by Lanczos: the trailing one by the inverse, where there is one. */
 async function endsOf(
   target: Differentiable,
@@ -277,8 +283,8 @@ function figure({ spectra, byDepth, method, inputs }: Result): Figure {
         mark: method === 'exact' ? { type: 'line', strokeWidth: 1.2 } : { type: 'point', size: 14 },
         encoding: {
           x: { field: 'rank', type: 'quantitative', title: 'rank', scale: { domain: [1, inputs], nice: false } },
-          y: { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log' } },
-          color: { field: 'image', type: 'nominal', title: 'image' },
+          y: { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log', nice: false } },
+          color: { field: 'image', type: 'nominal', title: 'image', legend: { orient: 'bottom-left' } },
         },
       },
       {
@@ -302,7 +308,7 @@ function figure({ spectra, byDepth, method, inputs }: Result): Figure {
   });
   const last = Math.max(...byDepth.map(({ depth }) => depth));
   const x = { field: 'depth', type: 'quantitative', title: 'blocks', axis: { tickMinStep: 1 } };
-  const y = { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log' } };
+  const y = { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log', nice: false } };
   const depthwise = {
     title: { text: 'By depth', subtitle: 'of the first image: extremes and quantiles of the singular values' },
     data: { values: bands },

@@ -1,6 +1,7 @@
 import { conditioning } from './conditioning.js';
 import { AnalysisError } from './errors.js';
 import type { Experiment } from './experiment.js';
+import { image } from './image.js';
 import { interpolation } from './interpolation.js';
 import { inversion } from './inversion.js';
 import { metamers } from './metamers.js';
@@ -13,6 +14,7 @@ export const experiments: Readonly<Record<string, Experiment>> = {
   interpolation,
   metamers,
   robustness,
+  image,
 };
 
 /** @throws AnalysisError when there is no experiment of this name */

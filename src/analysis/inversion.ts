@@ -430,13 +430,13 @@ async function drawn(network: Network, { set, grid, image, pixels, canvas, back,
 const ZERO = 1e-9;
 
 const shown = (error: number): number => Math.max(error, ZERO);
-const arithmetic = (grid: number | null): string => (grid === null ? 'plain floats' : `grid of 2^−${grid}`);
+const arithmetic = (grid: number | null): string => (grid === null ? 'plain floats' : `grid, k = ${grid}`);
 
 const errorAxis = {
   type: 'quantitative',
   scale: { type: 'log', nice: false },
   title: 'relative error ‖x − Φ⁻¹Φx‖ / ‖x‖',
-  axis: { labelExpr: `datum.value <= ${ZERO} ? '0' : format(datum.value, '.0e')`, tickCount: 6 },
+  axis: { labelExpr: `datum.value <= ${ZERO} ? '0' : format(datum.value, '.0e')`, tickCount: 6, gridOpacity: 0.5 },
 } as const;
 
 const colour = { field: 'arithmetic', type: 'nominal', title: null, legend: { orient: 'top' } } as const;
@@ -461,7 +461,7 @@ function figure({ sets, grids, byDepth, lost }: Result): Figure {
     {
       title: 'On the data and far from it: median to maximum',
       data: { values: spread(sets) },
-      height: { step: 30 },
+      height: { step: 15, for: 'offset' },
       encoding: {
         y: { field: 'set', type: 'nominal', sort: order, title: null },
         yOffset: { field: 'arithmetic' },
@@ -492,6 +492,7 @@ function figure({ sets, grids, byDepth, lost }: Result): Figure {
               : []),
           ]),
       },
+      width: 420,
       mark: { type: 'line', point: true },
       encoding: {
         x: {
@@ -509,7 +510,7 @@ function figure({ sets, grids, byDepth, lost }: Result): Figure {
           scale: { domain: [0, 1] },
         },
         color: { field: 'what', type: 'nominal', title: null, legend: { orient: 'top' } },
-        strokeDash: { field: 'what', type: 'nominal', title: null },
+        strokeDash: { field: 'what', type: 'nominal', legend: null },
       },
     },
     {

@@ -22,10 +22,10 @@ import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
 const options = Type.Object({
   pairs: Type.Integer({
     minimum: 1,
-    default: 32,
+    default: 16,
     description: 'pairs of images A, B; of two classes where there are labels',
   }),
-  steps: Type.Integer({ minimum: 1, default: 30, description: 'most Newton steps' }),
+  steps: Type.Integer({ minimum: 1, default: 12, description: 'most Newton steps' }),
   tolerance: Type.Number({
     exclusiveMinimum: 0,
     default: 1e-3,

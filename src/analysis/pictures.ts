@@ -13,11 +13,11 @@ export async function sheetUrl(lines: readonly (readonly Tile[])[]): Promise<str
 /** Pixels that a picture is wide in a figure. */
 const SHOWN = 420;
 
-/** A picture, as a data URL, as a part of a figure. Its size is read from the PNG's header. */
-export function pictured(url: string, title: string, subtitle: string): object {
+/** A picture, as a data URL, as a part of a figure. Its size is read from the PNG's header. @param wide in pixels of the figure */
+export function pictured(url: string, title: string, subtitle: string, wide = SHOWN): object {
   const header = Buffer.from(url.slice(url.indexOf(',') + 1, url.indexOf(',') + 65), 'base64');
   const [width, height] = [header.readUInt32BE(16), header.readUInt32BE(20)];
-  const [wide, tall] = [SHOWN, Math.round((SHOWN * height) / width)];
+  const tall = Math.round((wide * height) / width);
   return {
     title: { text: title, subtitle },
     width: wide,

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { type Images, pixelsOf, slice } from '../../export/data/images.js';
 import { seeded } from '../../export/data/random.js';
+import { rows as rowsOf } from '../../export/graph/rows.js';
 import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import { chosenImages } from './chosen.js';
 import type { Context } from './context.js';
@@ -8,6 +9,7 @@ import { AnalysisError } from './errors.js';
 import { experiment } from './experiment.js';
 import { gradientSigns, moved } from './fgsm.js';
 import type { Figure } from './figure.js';
+import { normInGreyLevels } from './image.js';
 import { centreWindow, differentiable, leadingSingularValues } from './jacobian.js';
 import { margins, predictions } from './logits.js';
 import { type Passes, withPasses } from './passes.js';
@@ -82,7 +84,10 @@ async function run(context: Context, options: Options): Promise<Result> {
     const canvas = await passes.prepare(pixels);
     const { logits } = await passes.encode(canvas);
     const right = rightly(predictions(logits), images);
-    const gradients = gradientNorms(passes, await passes.gradient(canvas, images.labels));
+    const slopes = await passes.gradient(canvas, images.labels);
+    const gradients = Array.from({ length: images.count }, (_, n) =>
+      normInGreyLevels(passes.network, rowsOf(slopes, n, n + 1)),
+    );
     const [attack, control] = [await gradientSigns(passes, pixels, images.labels), randomSigns(pixels, options.seed)];
     const rows: Result['strengths'] = [];
     const withstood = new Int32Array(images.count);
@@ -142,17 +147,6 @@ function randomSigns({ dims, data }: Tensor<'uint8'>, seedOf: number): Tensor<'i
     dims,
     Int8Array.from(data, () => (random() < 0.5 ? -1 : 1)),
   );
-}
-
-/** Norms of gradients with respect to pixels in grey levels: d pixel = 255 · std · d x. */
-function gradientNorms({ network: { input } }: Passes, { dims, data }: Tensor<'float32'>): number[] {
-  const [count, channels, height, width] = dims as [number, number, number, number];
-  const [size, plane] = [channels * height * width, height * width];
-  return Array.from({ length: count }, (_, n) => {
-    let sum = 0;
-    for (let i = 0; i < size; i++) sum += (data[n * size + i]! / (255 * input.std[Math.floor(i / plane)]!)) ** 2;
-    return Math.sqrt(sum);
-  });
 }
 
 /** Images that Lanczos works on at a time. */
