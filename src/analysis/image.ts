@@ -178,13 +178,7 @@ function figure({ name, top, margin, input: seen, inversion, spectrum, maps }: R
     },
   };
   const back =
-    inversion &&
-    pictured(
-      inversion.picture,
-      'What comes back, and the residual',
-      `relative error ${inversion.relativeError.toExponential(1)}; white and black: ±${inversion.largest.toPrecision(2)} grey levels`,
-      280,
-    );
+    inversion && pictured(inversion.picture, 'What comes back, and the residual', residualText(inversion), 280);
   const curve = spectrum && {
     title: {
       text: 'Singular values of ∂Φ',
@@ -206,6 +200,11 @@ function figure({ name, top, margin, input: seen, inversion, spectrum, maps }: R
   );
   return { concat: parts, columns: 2 } as unknown as Figure;
 }
+
+const residualText = ({ exactFloat, relativeError, largest }: NonNullable<Result['inversion']>): string =>
+  exactFloat
+    ? 'back in every float32 bit'
+    : `relative error ${relativeError.toExponential(1)}; white and black: ±${largest.toPrecision(2)} grey levels`;
 
 /** Everything about one picture. */
 export const image = experiment({

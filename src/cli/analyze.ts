@@ -13,7 +13,7 @@ import type { Invert } from '../images/steps.js';
 import { prepareBatch } from '../operations/images.js';
 import { addDataOptions, analysisData, type DataFlags } from './analysis-data.js';
 import { addCacheOptions, type CacheFlags, cacheOf } from './feature-cache.js';
-import { readInput } from './files.js';
+import { readInputs } from './files.js';
 import { cleanUpOnSignals } from './interrupt.js';
 import { invertOption } from './invert.js';
 import { modelFolder, modelsOption } from './models-folder.js';
@@ -134,7 +134,7 @@ async function withContext(name: string, flags: Flags, use: (context: Context) =
 
 async function readPictures(paths: readonly string[], { manifest }: Model, flags: Flags): Promise<Pictures> {
   const { maxPixels } = readConfig(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels });
-  const files = await Promise.all(paths.map(readInput));
+  const files = await readInputs(paths);
   const { pixels } = await prepareBatch(files, manifest, { invert: flags.invert, maxPixels, names: paths });
   const { height, width, channels } = manifest.input;
   const labels = new Uint16Array(paths.length);

@@ -3,7 +3,7 @@ import type { Invert } from '../images/steps.js';
 import { type ReconstructFormat, reconstructFormats } from '../operations/formats.js';
 import { inWords, reconstruct } from '../operations/reconstruct.js';
 import { addEngineOptions, type EngineFlags, withEngine } from './engine.js';
-import { formatOf, readInput, writeOutput } from './files.js';
+import { formatOf, readInputs, writeOutput } from './files.js';
 import { invertOption } from './invert.js';
 
 interface Flags extends EngineFlags {
@@ -26,7 +26,7 @@ export const reconstructCommand = addEngineOptions(new Command('reconstruct'))
   .option('--json', 'print the numbers as JSON', false)
   .action(async (paths: string[], { output, json, invert, ...flags }: Flags) => {
     const format = output === undefined ? undefined : (formatOf(formats, { output }) ?? 'png');
-    const files = await Promise.all(paths.map(readInput));
+    const files = await readInputs(paths);
     const result = await withEngine(flags, (engine) => reconstruct(engine, files, { invert, names: paths }));
     if (output !== undefined) await writeOutput(output, await reconstructFormats[format!](result));
     if (output === '-') return;

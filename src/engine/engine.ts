@@ -18,6 +18,8 @@ export interface Engine {
   readonly models: ReadonlyMap<string, Manifest>;
   /** What is always served. */
   readonly defaultModel: string;
+  /** Where the models lie, for what the graphs of the engine do not compute. */
+  readonly folder: string;
   readonly repository: Pick<Repository, 'unavailable' | 'hold' | 'states' | 'load' | 'unload' | 'refresh'>;
   /** What clients may ask for. */
   readonly limits: Pick<Config, 'maxPixels' | 'maxImages' | 'maxSteps' | 'modelControlMode'>;
@@ -65,6 +67,7 @@ export async function openEngine(
   return {
     models: repository.models,
     defaultModel,
+    folder: config.models,
     repository,
     limits: config,
     run: async (job) => pool.run({ ...job, model: repository.editionOf(job.model) }),

@@ -10,6 +10,7 @@ import { toYaml } from './libraries/docs.js';
 const described: Engine = {
   models: new Map(),
   defaultModel: '',
+  folder: '',
   limits: readConfig({}, {}),
   repository: {
     unavailable: new Map(),

@@ -42,13 +42,13 @@ export async function reconstruct(
   files: readonly Uint8Array[],
   { model, invert, names, work }: ImageOptions,
 ): Promise<Reconstructed> {
-  const manifest = invertibleOf(engine, model);
+  const manifest = invertibleOf(engine, model, work);
   // Each is encoded and decoded.
   work?.admit?.(2 * files.length);
   const inner = admitted(work);
   const options = { invert, names, work: inner, maxPixels: engine.limits.maxPixels };
   const { pixels, prepared } = await prepareBatch(files, manifest, options);
-  const run = { model: manifest.name, work: inner } as const;
+  const run = { model: manifest, work: inner } as const;
   const { features, image } = await engine.run({
     ...run,
     graph: 'forward',

@@ -1,5 +1,6 @@
 import type { Engine } from '../../engine/engine.js';
 import type { App } from '../app-type.js';
+import { analyzeRoute } from './analyze.js';
 import { classifyRoute } from './classify.js';
 import { decodeRoute } from './decode.js';
 import { encodeRoute } from './encode.js';
@@ -18,6 +19,7 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   decodeRoute,
   interpolateRoute,
   reconstructRoute,
+  analyzeRoute,
   modelsRoute,
   metricsRoute,
   oipRoutes,

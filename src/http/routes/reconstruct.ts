@@ -35,6 +35,7 @@ const Reconstructed = Type.Object({
 });
 
 const schema = {
+  operationId: 'reconstruct',
   summary: 'Encode images, decode their features, and compare',
   tags: ['images'],
   querystring: Query,
@@ -55,6 +56,7 @@ export function reconstructRoute(app: App, engine: Engine): void {
   app.post('/reconstruct', { schema, ...hooks }, async ({ uploads, headers, query, work }, reply) => {
     const format = negotiate(formats, query.format, headers.accept) ?? 'png';
     const result = await reconstruct(engine, uploads.file!, { work, invert: 'auto', ...query });
-    return sendAs(reply, format, result.model, result.residual, () => reconstructFormats[format](result));
+    const { model, residual: tensor } = result;
+    return sendAs(reply, { name: 'reconstructed', format, model, tensor }, () => reconstructFormats[format](result));
   });
 }
