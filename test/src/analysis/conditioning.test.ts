@@ -6,10 +6,9 @@ import { drawSvg } from '../../../src/analysis/figure.js';
 import { contextOf } from '../../helpers/experiments.js';
 import { miniature, small } from '../../helpers/networks.js';
 
-/** 64 inputs: a spectrum in a moment. */
+/** Two blocks: a spectrum in a moment. */
 const tiny = {
   ...small,
-  input: { ...small.input, height: 28, width: 28, padding: 2 },
   blocks: [1, 1],
   strides: [1, 2],
   widths: [2, 8],

@@ -77,7 +77,10 @@ t.test('what cannot be measured is refused with a reason', async (t) => {
     problem: 'option-invalid',
     message: /depths names 7; expected 1 to 6/,
   });
-  await t.rejects(runExperiment(inversion, context, { grids: [21] }), { problem: 'option-invalid' });
+  await t.rejects(runExperiment(inversion, context, { grids: [21] }), {
+    name: 'AnalysisError',
+    problem: 'option-invalid',
+  });
   const { data: _, ...without } = context;
-  await t.rejects(runExperiment(inversion, without), { problem: 'data-missing' });
+  await t.rejects(runExperiment(inversion, without), { name: 'AnalysisError', problem: 'data-missing' });
 });

@@ -9,7 +9,7 @@ t.test("Wilson's interval holds at the ends too", async (t) => {
   t.equal(share, 0.5);
   t.ok(near(interval[0], 0.2366) && near(interval[1], 0.7634), String(interval));
   t.ok(near(shareOf(0, 10).interval[1], 0.2775), 'no success');
-  t.same([shareOf(0, 10).interval[0], shareOf(10, 10).interval[1]], [0, 1]);
+  t.ok(near(shareOf(0, 10).interval[0], 0) && near(shareOf(10, 10).interval[1], 1));
 });
 
 t.test('quantiles, medians and ranks', async (t) => {

@@ -50,7 +50,7 @@ t.test('a network without an inverse is refused', async (t) => {
 
 t.test('POST /analyze: everything about one picture', async (t) => {
   const { statusCode, ...response } = await app.inject({ method: 'POST', url: '/analyze', ...raw(bag!, 'image/png') });
-  t.equal(statusCode, 200, response.body.slice(0, 300));
+  t.equal(statusCode, 200);
   const body = response.json();
   t.match(body, { model: 'grid', inversion: { exactFloat: true, relativeError: 0 }, image: { done: [] } });
   t.equal(body.top.length, 5);
