@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Images, slice } from '../../export/data/images.js';
-import { datasets } from '../../export/data/index.js';
+import { knownDatasets } from '../../export/data/index.js';
 import { openModel } from '../../export/model/open.js';
 import type { Context } from '../../src/analysis/context.js';
 import { type RandomModel, randomModels } from './app.js';
@@ -24,7 +24,7 @@ export async function contextOf(
     ...(pictures === undefined && {
       data: {
         name: 'fashion-mnist',
-        classes: datasets['fashion-mnist']!.labels,
+        classes: knownDatasets['fashion-mnist']!.labels,
         train: undefined,
         test: slice(images, 0, count),
       },
