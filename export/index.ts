@@ -67,6 +67,7 @@ export {
   transpose,
 } from './graph/ops/movement.js';
 export { batchNorm, logSoftmax } from './graph/ops/normalisation.js';
+export { topK } from './graph/ops/order.js';
 export { maxPool } from './graph/ops/pool.js';
 export { reduceMax, reduceMean } from './graph/ops/reduce.js';
 export { type NamedTensors, type Tensor, tensor } from './graph/tensor.js';

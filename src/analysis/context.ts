@@ -42,7 +42,13 @@ export interface Cache {
   readonly bytes: number;
 }
 
-/** Opens a graph for as long as `use` takes. Its runs end early, by throwing, when the context's signal is aborted. */
+/** Of a graph that has inputs alone. */
+export const noWeights: NamedTensors = new Map();
+
+/**
+ * Opens a graph for as long as `use` takes. Its runs end early, by throwing, when the context's signal is aborted. Large
+ * tensors are better fed than built in: ONNX Runtime reads inputs where they lie.
+ */
 export async function withGraph<T>(
   { threads, device, signal }: Pick<Context, 'threads' | 'device' | 'signal'>,
   graph: Graph,

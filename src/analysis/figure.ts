@@ -1,4 +1,6 @@
-import sharp from 'sharp';
+import { spawn } from 'node:child_process';
+import { buffer, text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { parse, View } from 'vega';
 import { type Config, compile, type TopLevelSpec } from 'vega-lite';
 
@@ -53,13 +55,22 @@ export async function drawSvg(figure: Figure): Promise<string> {
 const SCALE = 2;
 const POINTS_PER_INCH = 72;
 
+/** Draws an SVG as PNG, in a process that reads SVG: see svg-to-png.ts. */
+async function drawPng(svg: string): Promise<Buffer> {
+  const program = fileURLToPath(new URL('./svg-to-png.js', import.meta.url));
+  const child = spawn(process.execPath, [program, String(SCALE * POINTS_PER_INCH)]);
+  const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+  // When the program fails, its exit code and its words say so, not the pipe that broke.
+  child.stdin.on('error', () => {}).end(svg);
+  const [png, words, code] = await Promise.all([buffer(child.stdout), text(child.stderr), ended]);
+  if (code !== 0) throw new Error(`the figure could not be drawn as PNG: ${words.trim().split('\n').at(-1) || code}`);
+  return png;
+}
+
 /** What a figure can be written as, by the ending of its file. */
 export const figureFormats = {
   svg: async (figure: Figure) => Buffer.from(await drawSvg(figure)),
-  png: async (figure: Figure) =>
-    sharp(Buffer.from(await drawSvg(figure)), { density: SCALE * POINTS_PER_INCH })
-      .png()
-      .toBuffer(),
+  png: async (figure: Figure) => drawPng(await drawSvg(figure)),
   json: async (figure: Figure) => Buffer.from(`${JSON.stringify(specification(figure), null, 2)}\n`),
 } as const satisfies Readonly<Record<string, (figure: Figure) => Promise<Buffer>>>;
 export type FigureFormat = keyof typeof figureFormats;

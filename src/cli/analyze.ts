@@ -53,7 +53,7 @@ analyzeCommand.addCommand(
   ).action((name: string, flags: Flags) => analyzeAll(name, flags)),
 );
 // What matches none of the commands above.
-analyzeCommand.argument('[experiment]').action(async (name?: string) => {
+analyzeCommand.argument('[experiment...]').action(async ([name]: string[]) => {
   await asUsage(() => (name === undefined ? analyzeCommand.help({ error: true }) : experimentNamed(name)));
 });
 

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cache } from '../analysis/context.js';
 import { whole } from './numbers.js';
 
@@ -15,7 +15,12 @@ export interface CacheFlags {
 
 export const addCacheOptions = (command: Command): Command =>
   command
-    .option('--cache <folder>', 'where features are kept between runs', defaultFolder())
+    .addOption(
+      new Option('--cache <folder>', 'where features are kept between runs').default(
+        defaultFolder(),
+        "the user's cache folder",
+      ),
+    )
     .option('--no-cache', 'keep no features')
     .option('--cache-size <n>', 'MiB of features that are kept; the oldest go first', whole(1), DEFAULT_MIB);
 

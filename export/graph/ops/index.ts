@@ -5,6 +5,7 @@ import { gathering } from './gather.js';
 import { products } from './matmul.js';
 import { movement } from './movement.js';
 import { normalisation } from './normalisation.js';
+import { order } from './order.js';
 import { pooling } from './pool.js';
 import { reduce } from './reduce.js';
 
@@ -22,4 +23,5 @@ export const ops = {
   ...convolutions,
   ...pooling,
   ...normalisation,
+  ...order,
 };

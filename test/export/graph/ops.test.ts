@@ -5,6 +5,7 @@ import { bind, constant, GraphError, type Value } from '../../../export/graph/gr
 import type { OpDef } from '../../../export/graph/op.js';
 import { ops } from '../../../export/graph/ops/index.js';
 import { matmul } from '../../../export/graph/ops/matmul.js';
+import { topK } from '../../../export/graph/ops/order.js';
 import { maxPool } from '../../../export/graph/ops/pool.js';
 import { reduceMax } from '../../../export/graph/ops/reduce.js';
 import { type Tensor, tensor } from '../../../export/graph/tensor.js';
@@ -15,7 +16,7 @@ import { evaluate, inputLike, noise } from '../../helpers/graph.js';
 const straightThrough: Record<string, (inputs: Value[]) => Value[]> = { round: (inputs) => inputs };
 
 /** Ops that cannot be differentiated. */
-const notDifferentiable = ['step', 'cast', 'equal', 'less'];
+const notDifferentiable = ['step', 'cast', 'equal', 'less', 'topK'];
 
 /** The checks below go through the registry, so that no op escapes them. */
 for (const [name, op] of Object.entries(ops) as [string, OpDef<unknown>][]) {
@@ -67,6 +68,19 @@ t.test('elements that tie for a maximum share the gradient equally', async (t) =
   t.same(rounded(got.poolForwards!), [Math.round(third * 8 * 1e5) / 1e5, 5.5]);
   t.same(rounded(got.row!), [2, 2, 0, 0, 2, 0, 0, 0]);
   t.same(rounded(got.rowForwards!), [Math.round(third * 8 * 1e5) / 1e5]);
+});
+
+t.test('topK gives the largest or smallest elements in order; of equal ones the first', async (t) => {
+  const data = tensor('float32', [2, 4], [3, 1, 3, 2, 0, -1, -1, 5]);
+  const x = inputLike('x', data);
+  const [values, places] = topK(x, 2, 1);
+  const [least, where] = topK(x, 2, 1, false);
+  const got = await evaluate({ name: 'top', inputs: [x], outputs: { values, places, least, where } }, { x: data });
+  t.same([...got.values!.data], [3, 3, 5, 0]);
+  t.same([...got.places!.data].map(Number), [0, 2, 3, 0]);
+  t.same([...got.least!.data], [1, 2, -1, -1]);
+  t.same([...got.where!.data].map(Number), [1, 3, 1, 2]);
+  t.throws(() => topK(x, 5, 1), /k is 5, but the axis has 4 elements/);
 });
 
 t.test('an error names the op, its inputs and their shapes', async (t) => {
