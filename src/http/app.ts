@@ -18,6 +18,7 @@ import { installShedding } from './hooks/shedding.js';
 import { installCors } from './libraries/cors.js';
 import { installDocs } from './libraries/docs.js';
 import { installMultipart } from './libraries/multipart.js';
+import { installPage } from './libraries/page.js';
 import { installRateLimit } from './libraries/rate-limit.js';
 import { routes } from './routes/index.js';
 import { refuseOnSocket, trackReplies } from './sockets.js';
@@ -90,6 +91,7 @@ export async function buildApp(
   await installMultipart(app);
   installUploads(app);
   await installDocs(app);
+  await installPage(app);
   for (const route of routes) route(app, engine);
   return app;
 }

@@ -74,7 +74,10 @@ export function sheet({ shape, data }: FloatArray): Pixels {
   const [, channels = 1, height = 1, width = 1] = shape;
   const columns = sheetColumns(channels, height, width);
   const rows = Math.ceil(channels / columns);
-  const sorted = data.slice(0, channels * height * width).map(Math.abs).sort();
+  const sorted = data
+    .slice(0, channels * height * width)
+    .map(Math.abs)
+    .sort();
   const scale = sorted[Math.floor(0.98 * (sorted.length - 1))] || 1;
   const pixels = new Uint8ClampedArray(columns * width * rows * height * 3).fill(245);
   for (let c = 0; c < channels; c++) {
@@ -99,3 +102,5 @@ export const short = (n: number): string =>
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;
 /** ankle-boot as ankle boot */
 export const words = (name: string): string => name.replaceAll('-', ' ');
+/** "a sneaker", "an ankle boot" */
+export const withArticle = (name: string): string => `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;

@@ -17,9 +17,9 @@ const HEALTH = ['/healthz', '/readyz', '/v2/health/live', '/v2/health/ready'];
 /** Whether a request asks for health: it needs no key and has no rate limit. */
 export const isHealth = ({ routeOptions }: FastifyRequest): boolean => HEALTH.includes(routeOptions.url ?? '');
 
-/** Whether a request asks for the reference, in which a person enters the key: a browser sends none for a page. */
-const isReference = ({ routeOptions }: FastifyRequest): boolean =>
-  /^\/(docs(\/.*)?)?$/.test(routeOptions.url ?? 'none');
+/** Whether a request asks for the page or the reference, in which a person enters the key: a browser sends none for them. */
+const isPage = ({ routeOptions }: FastifyRequest): boolean =>
+  /^\/(docs(\/.*)?|index\.html|assets\/.*)?$/.test(routeOptions.url ?? 'none');
 
 /** Visible ASCII without blanks, long enough not to be guessed. */
 const KEY = /^[\x21-\x7e]{16,}$/;
@@ -58,7 +58,7 @@ async function readText(path: string): Promise<string> {
 }
 
 /**
- * Refuses requests without one of the keys, if there are keys; requests for health and for the reference need none.
+ * Refuses requests without one of the keys, if there are keys; requests for health, the page and the reference need none.
  * RFC 6750
  * @throws Problem unauthorized
  */
@@ -68,7 +68,7 @@ export function installKeys(app: FastifyInstance, digests: readonly Buffer[]): v
     const { authorization = '' } = request.headers;
     // Nothing after this hook can log the key; @fastify/multipart would, at the level trace.
     delete request.headers.authorization;
-    if (digests.length === 0 || isHealth(request) || isReference(request)) return;
+    if (digests.length === 0 || isHealth(request) || isPage(request)) return;
     const key = /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
     const client = key && matching(digestOf(key), digests);
     if (client) request.client = client.toString('hex');

@@ -10,7 +10,7 @@ import { modelsRoute } from './models.js';
 import { oipRoutes } from './oip.js';
 import { repositoryRoutes } from './oip-repository.js';
 import { reconstructRoute } from './reconstruct.js';
-import { healthzRoute, readyzRoute, rootRoute, versionRoute } from './service.js';
+import { healthzRoute, readyzRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
 export const routes: readonly ((app: App, engine: Engine) => void)[] = [
@@ -27,5 +27,4 @@ export const routes: readonly ((app: App, engine: Engine) => void)[] = [
   healthzRoute,
   readyzRoute,
   versionRoute,
-  rootRoute,
 ];

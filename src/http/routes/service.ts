@@ -61,8 +61,3 @@ export function versionRoute(app: App): void {
   });
   app.get('/version', { schema }, async () => ({ name: 'irevnet', version, node: process.version }));
 }
-
-/** GET /: to the reference, where a browser finds out what is here. The address is relative, for a proxy that adds a path. */
-export function rootRoute(app: App): void {
-  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect('docs/'));
-}

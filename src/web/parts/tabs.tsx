@@ -36,7 +36,7 @@ export function Snippets({ of }: { readonly of: Readonly<Record<string, string>>
           </button>
         ))}
       </div>
-      <pre id="snippet" role="tabpanel" aria-labelledby={`tab-${chosen}`} tabIndex={0}>
+      <pre id="snippet" role="tabpanel" aria-labelledby={`tab-${chosen}`}>
         {of[chosen]}
       </pre>
       <button type="button" class="quiet" onClick={copy}>

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { FloatArray, Model } from '../../client/index.js';
-import { type Pixels, percent, pixelsOf, sheet, sheetColumns } from '../arrays.js';
+import { type Pixels, percent, pixelsOf, sheet, sheetColumns, withArticle } from '../arrays.js';
 import { channelAt, type Edit, edited, unchanged } from '../edit.js';
 import type { ViewProps } from '../page.js';
 import { Bars } from '../parts/bars.js';
@@ -19,7 +19,10 @@ export function Explore({ model, settings }: ViewProps) {
   const [edit, setEdit] = useState<Edit>(unchanged);
   const [picture, otherPicture] = [chosen.task.value, other.task.value];
   const options = { model: model.name };
-  const task = useTask(async (signal) => picture && service().encode(picture, { ...options, signal }), [picture, model]);
+  const task = useTask(
+    async (signal) => picture && service().encode(picture, { ...options, signal }),
+    [picture, model],
+  );
   const second = useTask(
     async (signal) => otherPicture && service().encode(otherPicture, { ...options, signal }),
     [otherPicture, model],
@@ -33,14 +36,12 @@ export function Explore({ model, settings }: ViewProps) {
   const toggle = (x: number, y: number) => {
     const channel = channelAt(x, y, c, sheetColumns(c, h, w));
     if (channel === undefined) return;
-    const silent = edit.silent.includes(channel)
-      ? edit.silent.filter((n) => n !== channel)
-      : [...edit.silent, channel];
+    const silent = edit.silent.includes(channel) ? edit.silent.filter((n) => n !== channel) : [...edit.silent, channel];
     setEdit({ ...edit, silent });
   };
   return (
     <>
-      <h1>What the features of a {chosen.name} hold</h1>
+      <h1>What the features of {withArticle(chosen.name)} hold</h1>
       <p class="lead">
         Change the features; Φ⁻¹ shows which picture has them. Click channels in the sheet to silence them.
       </p>
@@ -55,7 +56,7 @@ export function Explore({ model, settings }: ViewProps) {
       <div class="explore">
         <Figure
           of={features && sheet(features)}
-          name="features, changed"
+          name="features"
           figure={`${c} × ${h} × ${w}`}
           label="a sheet of channels; click one to silence it"
           onPick={toggle}
@@ -65,7 +66,7 @@ export function Explore({ model, settings }: ViewProps) {
         </div>
         <Figure
           of={result?.picture}
-          name="the picture with these features"
+          name="Φ⁻¹"
           figure={result?.picture ? `${percent(result.picture.outside)} out of range` : ''}
           label="the picture that has the changed features"
         />

@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Classification, type FloatArray, type Model, writeNpy } from '../../client/index.js';
-import { between, type Pixels, percent, pixelsOf, stacked, strip } from '../arrays.js';
+import { between, type Pixels, percent, pixelsOf, stacked, strip, withArticle } from '../arrays.js';
 import type { ViewProps } from '../page.js';
+import { Bars } from '../parts/bars.js';
 import { Chooser } from '../parts/chooser.js';
 import { Canvas, Figure } from '../parts/pixels.js';
 import { Trouble } from '../parts/trouble.js';
@@ -40,11 +41,18 @@ export function Interpolate({ model, settings }: ViewProps) {
   return (
     <>
       <h1>
-        Between a {a.name} and a {b.name}
+        Between {withArticle(a.name)} and {withArticle(b.name)}
       </h1>
-      <p class="lead">Every point between the features of two pictures is the features of a picture. Move along the line.</p>
+      <p class="lead">
+        Every point between the features of two pictures is the features of a picture. Move along the line.
+      </p>
       <div class="two">
-        {([['from', a], ['to', b]] as const).map(([label, { sample, onSample, onFile }]) => (
+        {(
+          [
+            ['from', a],
+            ['to', b],
+          ] as const
+        ).map(([label, { sample, onSample, onFile }]) => (
           <div key={label}>
             <h2>{label}</h2>
             <Chooser
@@ -67,6 +75,10 @@ export function Interpolate({ model, settings }: ViewProps) {
             label="the decoded point"
           />
           <Figure of={point?.pixels} name="in pixel space" figure="(1−t) a + t b" label="the blended pixels" />
+          <section>
+            <h2>What it takes the decoded point for</h2>
+            {point?.top && <Bars top={point.top} />}
+          </section>
         </div>
         <div class="slide">
           <button type="button" onClick={playing.toggle} aria-pressed={playing.on}>
@@ -86,15 +98,6 @@ export function Interpolate({ model, settings }: ViewProps) {
           <li>
             t = <b>{t.toFixed(2)}</b>
           </li>
-          {point?.top && (
-            <li>
-              {point.top.map(({ label, probability }) => (
-                <span key={label}>
-                  {label} <b>{percent(probability, 0)}</b>{' '}
-                </span>
-              ))}
-            </li>
-          )}
           <li>
             pixel values out of range <b>{point ? percent(point.outside) : '–'}</b>
           </li>
@@ -188,7 +191,7 @@ function useNames(model: Model, picture: Pixels | undefined, tell: (top: Point['
     if (!picture) return;
     const timer = setTimeout(async () => {
       const file = await pngOf(picture);
-      const options = { model: model.name, topK: 2, invert: 'no' } as const;
+      const options = { model: model.name, topK: 5, invert: 'no' } as const;
       const { predictions } = await service().classify(file, options);
       tell(predictions[0]!.top);
     }, 150);

@@ -18,8 +18,9 @@ export function Models({ models }: ViewProps) {
 
 interface Known extends Model {
   readonly measured?: {
+    readonly images: number;
     readonly accuracy?: number | null;
-    readonly inversion?: { readonly images: number; readonly exactFloat: number; readonly relativeErrorMax: number };
+    readonly inversion?: { readonly exactFloat: number };
   };
 }
 
@@ -55,10 +56,11 @@ function Card({ model }: { readonly model: Known }) {
 }
 
 function measured({ measured: known }: Known): (readonly [string, string])[] {
-  const { accuracy, inversion } = known ?? {};
+  if (!known) return [];
+  const { images, accuracy, inversion } = known;
   return [
     ...(typeof accuracy === 'number' ? [['accuracy', percent(accuracy, 2)] as const] : []),
-    ...(inversion ? [['back in every bit', `${count(inversion.exactFloat)} of ${count(inversion.images)}`] as const] : []),
+    ...(inversion ? [['back in every bit', `${count(inversion.exactFloat)} of ${count(images)}`] as const] : []),
   ];
 }
 

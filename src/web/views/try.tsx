@@ -7,8 +7,8 @@ import { Snippets } from '../parts/tabs.js';
 import { TimeBar } from '../parts/timing.js';
 import { Trouble } from '../parts/trouble.js';
 import { useChosen } from '../state/picture.js';
-import { useTask } from '../state/task.js';
 import { type Seen, see } from '../state/see.js';
+import { useTask } from '../state/task.js';
 
 /** One picture: what the network takes it for, its features, and the picture that Φ⁻¹ makes of them. */
 export function Try({ model, settings }: ViewProps) {
@@ -22,8 +22,8 @@ export function Try({ model, settings }: ViewProps) {
     <>
       <h1>The network saw this {chosen.name}, and can give it back.</h1>
       <p class="lead">
-        Φ turns the picture into {count(c! * h! * w!)} features; Φ⁻¹ turns the features into the picture. Nothing else is
-        kept.
+        Φ turns the picture into {count(c! * h! * w!)} features; Φ⁻¹ turns the features into the picture. Nothing else
+        is kept.
       </p>
       <Chooser
         channels={model.input.channels}
@@ -43,7 +43,12 @@ export function Try({ model, settings }: ViewProps) {
           label="the features, a sheet of channels; blue is negative, rust is positive"
         />
         <Operation of="Φ⁻¹" />
-        <Figure of={seen?.back} name="Φ⁻¹(Φ(x))" figure={size} label={`the ${chosen.name}, recovered from the features`} />
+        <Figure
+          of={seen?.back}
+          name="Φ⁻¹(Φ(x))"
+          figure={size}
+          label={`the ${chosen.name}, recovered from the features`}
+        />
         <Operation of="−" />
         <Figure
           of={seen?.residual}
@@ -88,9 +93,7 @@ function Verdict({ of: seen }: { readonly of: Seen | undefined }) {
   return (
     <p class={`verdict ${exactPixels === pixels ? '' : 'lost'}`} aria-live="polite">
       <b>{said}</b>
-      <span>
-        Relative error {relativeError === 0 ? '0' : relativeError.toExponential(1)}, on this device.
-      </span>
+      <span>Relative error {relativeError === 0 ? '0' : relativeError.toExponential(1)}, on this device.</span>
     </p>
   );
 }
