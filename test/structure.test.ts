@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import t from 'tap';
 import { packagePath } from '../export/files/package.js';
@@ -21,13 +21,13 @@ const FLOORS: readonly (readonly string[])[] = [
   ['src/http'],
   ['src/cli'],
 ];
-/** The client of the service runs in browsers too: it imports nothing of the project. */
-const APART = ['src/client'];
+/** What runs in browsers: the client of the service imports nothing of the project, and the page nothing but the client. */
+const APART: Readonly<Record<string, readonly string[]>> = { 'src/client': [], 'src/web': ['src/client'] };
 
 const root = packagePath();
 const listed = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => join(folder, name));
 const files = [...listed('export'), ...listed('src')];
 
@@ -35,11 +35,14 @@ const files = [...listed('export'), ...listed('src')];
 function importsOf(file: string): string[] {
   const source = readFileSync(join(root, file), 'utf8');
   const specifiers = [...source.matchAll(/(?:from|import|import\()\s*'(\.[^']+)\.js'/g)].map(([, path]) => path!);
-  return specifiers.map((path) => `${normalize(join(dirname(file), path))}.ts`);
+  return specifiers.map((path) => {
+    const module = normalize(join(dirname(file), path));
+    return existsSync(join(root, `${module}.ts`)) ? `${module}.ts` : `${module}.tsx`;
+  });
 }
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
-const rooms = [...FLOORS.flat(), ...APART];
+const rooms = [...FLOORS.flat(), ...Object.keys(APART)];
 const roomOf = (file: string): string | undefined =>
   rooms.filter((room) => dirname(file) === room || file.startsWith(`${room}/`)).sort((a, b) => b.length - a.length)[0];
 const floorOf = (room: string): number => FLOORS.findIndex((floor) => floor.includes(room));
@@ -58,7 +61,8 @@ t.test('a file imports from its own room and from rooms below', async (t) => {
   const wrong = files.flatMap((file) => {
     const room = roomOf(file)!;
     const others = imports.get(file)!.filter((imported) => roomOf(imported) !== room);
-    const allowed = (imported: string) => !APART.includes(room) && floorOf(roomOf(imported)!) < floorOf(room);
+    const allowed = (imported: string) =>
+      APART[room]?.includes(roomOf(imported)!) ?? floorOf(roomOf(imported)!) < floorOf(room);
     return others.filter((imported) => !allowed(imported)).map((imported) => `${file} imports ${imported}`);
   });
   t.same(wrong, []);

@@ -7,19 +7,21 @@ interface Props {
   /** The name of the chosen sample, if one is chosen. */
   readonly chosen: string | undefined;
   readonly label: string;
+  /** Whether what is pasted on the page comes here: for one chooser of a view. */
+  readonly pasted?: boolean;
   onSample(sample: Sample): void;
   onFile(file: File): void;
 }
 
 /** Samples to click, and a place to drop, paste, choose or photograph a picture. */
-export function Chooser({ channels, chosen, label, onSample, onFile }: Props) {
+export function Chooser({ channels, chosen, label, pasted = true, onSample, onFile }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const take = (files: FileList | undefined | null) => {
     const file = files?.[0];
     if (file) onFile(file);
   };
-  usePaste(onFile);
+  usePaste(pasted ? onFile : undefined);
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
@@ -48,7 +50,7 @@ export function Chooser({ channels, chosen, label, onSample, onFile }: Props) {
         </button>
       ))}
       <button type="button" class="upload" onClick={() => input.current!.click()}>
-        Drop, paste or choose a picture
+        {pasted ? 'Drop, paste or choose a picture' : 'Drop or choose a picture'}
       </button>
       <input
         ref={input}
@@ -67,8 +69,9 @@ export function Chooser({ channels, chosen, label, onSample, onFile }: Props) {
 }
 
 /** Takes a picture that is pasted anywhere on the page. */
-function usePaste(onFile: (file: File) => void): void {
+function usePaste(onFile: ((file: File) => void) | undefined): void {
   useEffect(() => {
+    if (!onFile) return;
     const paste = ({ clipboardData }: ClipboardEvent) => {
       const file = [...(clipboardData?.files ?? [])].find(({ type }) => type.startsWith('image/'));
       if (file) onFile(file);

@@ -59,6 +59,7 @@ export function Interpolate({ model, settings }: ViewProps) {
               channels={model.input.channels}
               chosen={sample?.name}
               label={label}
+              pasted={label === 'from'}
               onSample={onSample}
               onFile={onFile}
             />
