@@ -25,7 +25,7 @@ export default defineConfig({
   build: {
     outDir: '../../dist/web',
     emptyOutDir: true,
-    // Pictures stay files of their own: the policy of the page allows no data: addresses.
+    // Pictures stay files of their own, which browsers keep.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: 'es2022',

@@ -3,12 +3,12 @@ import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { packagePath } from '../../../export/files/package.js';
 
-/** Content-Security-Policy of the page: its own files, pictures that it makes itself, and requests to this service alone. */
+/** Content-Security-Policy of the page: its own files, pictures in replies, and requests to this service alone. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' blob:",
+  "img-src 'self' data: blob:",
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",

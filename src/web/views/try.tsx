@@ -1,3 +1,4 @@
+import { ServiceError } from '../../client/index.js';
 import { count, sheet, words } from '../arrays.js';
 import type { ViewProps } from '../page.js';
 import { Bars } from '../parts/bars.js';
@@ -14,9 +15,8 @@ import { useTask } from '../state/task.js';
 export function Try({ model, settings }: ViewProps) {
   const chosen = useChosen(model, settings, 'sample');
   const picture = chosen.task.value;
-  const task = useTask(async (signal) => (picture ? see(model, picture, signal) : undefined), [picture, model]);
+  const task = useTask(async (signal) => picture && see(model, picture, signal), [picture, model]);
   const seen = task.value;
-  const size = `${model.input.height} × ${model.input.width}`;
   const [c, h, w] = model.features.shape;
   return (
     <>
@@ -32,31 +32,8 @@ export function Try({ model, settings }: ViewProps) {
         onSample={chosen.onSample}
         onFile={chosen.onFile}
       />
-      <Trouble error={task.error ?? chosen.task.error} again={task.again} />
-      <section class={`flow ${task.busy ? 'busy' : ''}`} aria-busy={task.busy} aria-label="there and back">
-        <Figure of={seen?.input} name="input x" figure={size} label={`the ${chosen.name} as the network sees it`} />
-        <Operation of="Φ" />
-        <Figure
-          of={seen && sheet(seen.features)}
-          name="features Φ(x)"
-          figure={`${c} × ${h} × ${w}`}
-          label="the features, a sheet of channels; blue is negative, rust is positive"
-        />
-        <Operation of="Φ⁻¹" />
-        <Figure
-          of={seen?.back}
-          name="Φ⁻¹(Φ(x))"
-          figure={size}
-          label={`the ${chosen.name}, recovered from the features`}
-        />
-        <Operation of="−" />
-        <Figure
-          of={seen?.residual}
-          name={seen && seen.largest > 0 ? `residual × ${seen.gain}` : 'residual'}
-          figure={seen ? `max ${seen.largest}` : ''}
-          label="the difference between the two pictures; grey is none"
-        />
-      </section>
+      <Trouble error={task.error ?? chosen.task.error} again={task.error ? task.again : chosen.task.again} />
+      <Flow model={model} seen={seen} name={chosen.name} busy={task.busy} />
       <Verdict of={seen} />
       {seen && (
         <div class="two">
@@ -76,6 +53,41 @@ export function Try({ model, settings }: ViewProps) {
   );
 }
 
+interface FlowProps {
+  readonly model: ViewProps['model'];
+  readonly seen: Seen | undefined;
+  readonly name: string;
+  readonly busy: boolean;
+}
+
+/** The picture, its features, the picture again, and what is missing. */
+function Flow({ model, seen, name, busy }: FlowProps) {
+  const size = `${model.input.height} × ${model.input.width}`;
+  const back = seen && !(seen.back instanceof ServiceError) ? seen.back : undefined;
+  const pictures = back?.pictures;
+  return (
+    <section class={`flow ${busy ? 'busy' : ''}`} aria-busy={busy} aria-label="there and back">
+      <Figure of={pictures?.input} name="input x" figure={size} label={`the ${name} as the network sees it`} />
+      <Operation of="Φ" />
+      <Figure
+        of={seen && sheet(seen.features)}
+        name="features Φ(x)"
+        figure={model.features.shape.join(' × ')}
+        label="the features, a sheet of channels; blue is negative, rust is positive"
+      />
+      <Operation of="Φ⁻¹" />
+      <Figure of={pictures?.recovered} name="Φ⁻¹(Φ(x))" figure={size} label={`the ${name}, recovered`} />
+      <Operation of="−" />
+      <Figure
+        of={pictures?.residual}
+        name="residual"
+        figure={back ? `max ${back.largest === 0 ? 0 : back.largest.toPrecision(2)}` : ''}
+        label="the difference between the two pictures; grey is none, white and black are the largest"
+      />
+    </section>
+  );
+}
+
 const Operation = ({ of }: { readonly of: string }) => (
   <div class="op" aria-hidden="true">
     {of}
@@ -85,15 +97,27 @@ const Operation = ({ of }: { readonly of: string }) => (
 /** Whether everything came back, in a sentence. */
 function Verdict({ of: seen }: { readonly of: Seen | undefined }) {
   if (!seen) return <p class="verdict waiting">…</p>;
-  const { pixels, exactPixels, exactFloat, relativeError } = seen;
+  const { back, features } = seen;
+  if (back instanceof ServiceError) {
+    return (
+      <p class="verdict lost">
+        <b>This network cannot give it back.</b>
+        <span>{back.detail}</span>
+      </p>
+    );
+  }
+  const { exactFloat, lostPixels, relativeError } = back;
   const said =
-    exactPixels === pixels
-      ? `All ${count(pixels)} pixel values back${exactFloat ? ', every float32 bit equal.' : '.'}`
-      : `${count(exactPixels)} of ${count(pixels)} pixel values back.`;
+    lostPixels === 0
+      ? `Every pixel is back${exactFloat ? ', to the last float32 bit.' : '.'}`
+      : `${count(lostPixels)} pixel values are not back.`;
   return (
-    <p class={`verdict ${exactPixels === pixels ? '' : 'lost'}`} aria-live="polite">
+    <p class={`verdict ${lostPixels === 0 ? '' : 'lost'}`} aria-live="polite">
       <b>{said}</b>
-      <span>Relative error {relativeError === 0 ? '0' : relativeError.toExponential(1)}, on this device.</span>
+      <span>
+        Relative error {relativeError === 0 ? '0' : relativeError.toExponential(1)}, from {count(features.data.length)}{' '}
+        features, on this device.
+      </span>
     </p>
   );
 }
