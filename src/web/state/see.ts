@@ -1,4 +1,10 @@
-import { type Classification, type Features, type Model, type Reconstruction, ServiceError } from '../../client/index.js';
+import {
+  type Classification,
+  type Features,
+  type Model,
+  type Reconstruction,
+  ServiceError,
+} from '../../client/index.js';
 import { service, timing } from './service.js';
 
 /** Everything about one picture. */

@@ -169,10 +169,7 @@ t.test('the page', { skip }, async (t) => {
     const models = await randomModels(t, { plain: { architecture: 'resnet', config: miniature.resnet } });
     const plain = await service(t, { models, model: 'plain' });
     const { page: second } = await visit(t, await listen(plain.app));
-    await second
-      .getByText('This network cannot give it back.')
-      .first()
-      .waitFor();
+    await second.getByText('This network cannot give it back.').first().waitFor();
     t.ok(await second.locator('.bars li').count());
   });
 });
