@@ -24,7 +24,10 @@ const schema = {
   querystring: Query,
   upload: fileBody('a picture of any size', imageTypes),
   response: {
-    200: Type.Object({ model: Type.String(), ...image.result.properties, image: Done }),
+    200: Type.Object(
+      { model: Type.String(), ...image.result.properties, image: Done },
+      { description: 'labels, margin, inversion, spectrum and channels of the picture' },
+    ),
     default: problemResponse,
   },
 };
