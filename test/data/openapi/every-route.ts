@@ -42,6 +42,20 @@ export async function callEveryRoute(baseUrl: string, send: Send, a: Blob, b: Bl
       bodySerializer: asForm,
     }),
   );
+  ok(
+    await POST('/reconstruct', {
+      params: { query: { model: name, format: 'json' }, header },
+      body: { file: [a, b] },
+      bodySerializer: asForm,
+    }),
+  );
+  ok(
+    await POST('/analyze', {
+      params: { query: { model: name, spectrum: false }, header },
+      body: { file: [a] },
+      bodySerializer: asForm,
+    }),
+  );
   const encoded = ok(
     await POST('/encode', {
       params: { query: { format: 'npy', invert: 'auto' }, header },
