@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { parse, View } from 'vega';
-import { type Config, compile, type TopLevelSpec } from 'vega-lite';
+import type { Config, TopLevelSpec } from 'vega-lite';
 
 /** A Vega-Lite specification with its data inside. https://vega.github.io/vega-lite/docs/spec.html */
 export type Figure = Omit<TopLevelSpec, '$schema' | 'config'>;
@@ -41,8 +40,9 @@ const look: Config = {
 export const specification = (figure: Figure): TopLevelSpec =>
   ({ $schema: 'https://vega.github.io/schema/vega-lite/v6.json', config: look, ...figure }) as TopLevelSpec;
 
-/** Draws a figure as SVG. */
+/** Draws a figure as SVG. Vega is large, and loaded only here. */
 export async function drawSvg(figure: Figure): Promise<string> {
+  const [{ parse, View }, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const view = new View(parse(compile(specification(figure)).spec), { renderer: 'none' });
   try {
     return await view.toSVG();

@@ -32,6 +32,7 @@ import type {
   Model,
   Models,
   Readiness,
+  Reconstruction,
   Recoveries,
   RequestOptions,
   Upload,
@@ -68,6 +69,8 @@ export interface Client {
     b: Upload,
     options?: InterpolateOptions<Format>,
   ): Promise<Recoveries[Format]>;
+  /** Encodes pictures, decodes their features, and compares. */
+  reconstruct(pictures: Upload | readonly Upload[], options?: ImageOptions): Promise<Reconstruction>;
   models(options?: RequestOptions): Promise<Models>;
   model(name: string, options?: RequestOptions): Promise<Model>;
   /** Resolves when every model is loaded; the error's code is `not-ready` before. */
@@ -131,6 +134,13 @@ export function connect(url: string | URL, { apiKey, fetch = globalThis.fetch }:
       const body = form({ a: [a], b: [b] });
       return recovery(await send('interpolate', { query: { ...query, format }, signal, body }), format);
     },
+
+    reconstruct: (pictures, { signal, ...query } = {}) =>
+      json('reconstruct', {
+        query: { ...query, format: 'json' },
+        signal,
+        body: form({ file: [pictures].flat() as Upload[] }),
+      }),
 
     models: (options) => json('models', options),
     model: (name, options) => json(`models/${encodeURIComponent(name)}`, options),

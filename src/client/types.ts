@@ -40,6 +40,26 @@ export interface Recovered {
   readonly pixels: Numbers;
 }
 
+/** How pictures came back from their features. */
+export interface Reconstruction {
+  readonly model: string;
+  /** One for each picture, in order. */
+  readonly images: readonly {
+    readonly name: string;
+    /** ‖x − Φ⁻¹(Φ(x))‖₂ / ‖x‖₂ of the network's input x. */
+    readonly relativeError: number;
+    /** The largest difference, in grey levels of 255. */
+    readonly largest: number;
+    /** Whether every float32 bit of the input came back. */
+    readonly exactFloat: boolean;
+    /** Pixel values that differ after rounding to 8 bits. */
+    readonly lostPixels: number;
+    readonly image: Prepared;
+    /** What the network saw, what came back, and the residual: grey is none. PNGs as data URLs. */
+    readonly pictures: { readonly input: string; readonly recovered: string; readonly residual: string };
+  }[];
+}
+
 /** What each format of recovered images becomes. npy holds the network's input, [N, C, H, W]. */
 export interface Recoveries {
   readonly png: Blob;

@@ -6,7 +6,7 @@ import { Problem } from '../common/problems.js';
 import { toGif, toPng } from '../images/encode.js';
 import type { Recovered } from './decode.js';
 import type { Encoded } from './encode.js';
-import { contactSheet, type Reconstructed } from './reconstruct.js';
+import { contactSheet, picturesOf, type Reconstructed } from './reconstruct.js';
 
 /** A result in its format: the bytes of a file, or an object for JSON. */
 export type Written = Chunks | Readonly<Record<string, unknown>>;
@@ -58,7 +58,12 @@ export type ReconstructFormat = keyof typeof reconstructFormats;
 /** Formats of /reconstruct; the first is the default. */
 export const reconstructFormats = {
   png: async (result) => [await toPng(await contactSheet(result))],
-  json: ({ model, images }) => ({ model, images }),
+  json: async (result) => ({
+    model: result.model,
+    images: await Promise.all(
+      result.images.map(async (back, n) => ({ ...back, pictures: await picturesOf(result, n) })),
+    ),
+  }),
 } satisfies Record<string, Writer<Reconstructed>>;
 
 /** The media type of each format. */

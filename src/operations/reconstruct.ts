@@ -3,6 +3,7 @@ import { type Tensor, tensor } from '../../export/graph/tensor.js';
 import { relativeError } from '../../export/model/measure.js';
 import { admitted } from '../common/work.js';
 import { type Engine, invertibleOf } from '../engine/engine.js';
+import { toPng } from '../images/encode.js';
 import type { Done } from '../images/picture.js';
 import type { Prepared } from '../images/prepare.js';
 import { captionedSheet, peakOf, residualTile, tileOf } from '../images/sheet.js';
@@ -87,6 +88,20 @@ export const contactSheet = ({ images, pixels, recovered, residual }: Reconstruc
       text: `${back.name}: ${inWords(back)}. ${scaleOf(back)}`,
     })),
   );
+
+/** What the network saw of image n, what came back, and the residual, amplified to black and white: PNGs as data URLs. */
+export async function picturesOf({ images, pixels, recovered, residual }: Reconstructed, n: number) {
+  const tiles = {
+    input: tileOf(pixels, n),
+    recovered: tileOf(recovered, n),
+    residual: residualTile(residual, n, images[n]!.largest || 1),
+  };
+  const urls = Object.entries(tiles).map(async ([name, { dims, data }]) => {
+    const png = await toPng(tensor('uint8', [1, ...dims], data));
+    return [name, `data:image/png;base64,${png.toString('base64')}`] as const;
+  });
+  return Object.fromEntries(await Promise.all(urls)) as Record<keyof typeof tiles, string>;
+}
 
 const scaleOf = ({ largest }: Back): string =>
   largest === 0

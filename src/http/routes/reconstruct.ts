@@ -29,6 +29,13 @@ const Reconstructed = Type.Object({
       exactFloat: Type.Boolean({ description: 'every float32 bit of the input came back' }),
       lostPixels: Type.Integer({ description: 'pixel values that differ after rounding to 8 bits' }),
       image: Done,
+      pictures: Type.Object(
+        { input: Type.String(), recovered: Type.String(), residual: Type.String() },
+        {
+          description:
+            'what the network saw, what came back, and the residual: grey is none, black and white the largest; PNGs as data URLs',
+        },
+      ),
     }),
     { description: 'one an image, in order' },
   ),
