@@ -6,17 +6,11 @@ import { Trouble } from './parts/trouble.js';
 import { addressOf, change, useRoute } from './state/route.js';
 import { service } from './state/service.js';
 import { useTask } from './state/task.js';
+import type { ViewProps } from './view.js';
 import { Explore } from './views/explore.js';
 import { Interpolate } from './views/interpolate.js';
 import { Models } from './views/models.js';
 import { Try } from './views/try.js';
-
-/** What a view is given. */
-export interface ViewProps {
-  readonly model: Model;
-  readonly models: readonly Model[];
-  readonly settings: Readonly<Record<string, string>>;
-}
 
 /** Every view, in the order of the menu. */
 const views: Readonly<Record<string, { readonly title: string; readonly view: FunctionComponent<ViewProps> }>> = {

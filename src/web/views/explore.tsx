@@ -2,7 +2,6 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { FloatArray, Model } from '../../client/index.js';
 import { type Pixels, percent, pixelsOf, sheet, sheetColumns, withArticle } from '../arrays.js';
 import { channelAt, type Edit, edited, unchanged } from '../edit.js';
-import type { ViewProps } from '../page.js';
 import { Bars } from '../parts/bars.js';
 import { Chooser } from '../parts/chooser.js';
 import { Figure } from '../parts/pixels.js';
@@ -11,6 +10,7 @@ import { pngOf } from '../save.js';
 import { useChosen } from '../state/picture.js';
 import { service } from '../state/service.js';
 import { latest, useTask } from '../state/task.js';
+import type { ViewProps } from '../view.js';
 
 /** Features are changed by hand; Φ⁻¹ shows what picture they are then, and the classifier says what it takes that for. */
 export function Explore({ model, settings }: ViewProps) {

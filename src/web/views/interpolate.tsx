@@ -1,7 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Classification, type FloatArray, type Model, writeNpy } from '../../client/index.js';
 import { between, type Pixels, percent, pixelsOf, stacked, strip, withArticle } from '../arrays.js';
-import type { ViewProps } from '../page.js';
 import { Bars } from '../parts/bars.js';
 import { Chooser } from '../parts/chooser.js';
 import { Canvas, Figure } from '../parts/pixels.js';
@@ -11,6 +10,7 @@ import { useChosen } from '../state/picture.js';
 import { change } from '../state/route.js';
 import { service } from '../state/service.js';
 import { latest, useTask } from '../state/task.js';
+import type { ViewProps } from '../view.js';
 
 const FRAMES = 10;
 

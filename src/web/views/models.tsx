@@ -1,7 +1,7 @@
 import type { Model } from '../../client/index.js';
 import { count, percent, short } from '../arrays.js';
-import type { ViewProps } from '../page.js';
 import { addressOf } from '../state/route.js';
+import type { ViewProps } from '../view.js';
 
 /** What is known about each model. */
 export function Models({ models }: ViewProps) {

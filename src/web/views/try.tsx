@@ -1,6 +1,5 @@
 import { ServiceError } from '../../client/index.js';
 import { count, sheet, words } from '../arrays.js';
-import type { ViewProps } from '../page.js';
 import { Bars } from '../parts/bars.js';
 import { Chooser } from '../parts/chooser.js';
 import { Figure } from '../parts/pixels.js';
@@ -10,6 +9,7 @@ import { Trouble } from '../parts/trouble.js';
 import { useChosen } from '../state/picture.js';
 import { type Seen, see } from '../state/see.js';
 import { useTask } from '../state/task.js';
+import type { ViewProps } from '../view.js';
 
 /** One picture: what the network takes it for, its features, and the picture that Φ⁻¹ makes of them. */
 export function Try({ model, settings }: ViewProps) {

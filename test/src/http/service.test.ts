@@ -201,13 +201,16 @@ t.test('a reply in a format has a file name; a page shows pictures and JSON, and
   t.equal(await disposition('/interpolate?format=gif', pair), 'inline; filename="frames.gif"');
 });
 
-t.test('/ leads to the reference, also behind a proxy that adds a path', async (t) => {
+t.test('/ is the page, also behind a proxy that adds a path, and its files are kept for ever', async (t) => {
   const { app } = await appOn(t, engine);
-  const { statusCode, headers } = await app.inject('/');
-  t.equal(statusCode, 302);
-  const address = new URL(String(headers.location), 'http://here/');
-  t.match((await app.inject(address.pathname)).payload, /<title>irevnet/);
-  t.equal(new URL(String(headers.location), 'http://proxy/irevnet/').pathname, '/irevnet/docs/');
+  const { statusCode, headers, payload } = await app.inject('/');
+  t.equal(statusCode, 200);
+  t.match(headers, { 'content-type': /^text\/html/, 'cache-control': 'no-cache' });
+  t.match(headers['content-security-policy'], /script-src 'self';style-src 'self';/);
+  const [, script] = /<script type="module"[^>]* src="([^"]+)"/.exec(payload)!;
+  t.equal(new URL(script!, 'http://proxy/irevnet/').pathname, `/irevnet/${script!.slice(2)}`);
+  const asked = { url: new URL(script!, 'http://here/').pathname, headers: { 'accept-encoding': 'br' } };
+  t.match((await app.inject(asked)).headers, { 'content-encoding': 'br', 'cache-control': /immutable/ });
   const { servers } = (await app.inject('/docs/json')).json();
   t.equal(new URL(servers[0].url, 'http://proxy/irevnet/docs/json').pathname, '/irevnet/');
 });
