@@ -185,7 +185,7 @@ async function loaded(source: ImageSource, progress: SourceOptions['progress']):
 const AHEAD = 2;
 
 /**
- * All images in order, `size` at a time, decoded ahead of whoever takes them.
+ * All images in order, `size` at a time, decoded ahead of the caller.
  * @param to the number of images up to the end of the batch, with those that cannot be read
  */
 export async function* batchesOf(source: ImageSource, size: number): AsyncGenerator<{ images: Images; to: number }> {

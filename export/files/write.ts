@@ -98,6 +98,6 @@ export function restoreFolders(parent: string): void {
       if (name && !existsSync(join(parent, name))) renameSync(join(parent, moved), join(parent, name));
     }
   } catch {
-    // Whoever needs the folder will say that it is missing.
+    // The caller that needs the folder reports that it is missing.
   }
 }

@@ -56,7 +56,7 @@ export async function serve(config: Config): Promise<void> {
 function warnIfOpen({ host, modelControlMode, apiKeys, apiKeysFile }: Config, log: Logger): void {
   const local = /^(127\.|::1$|localhost$)/.test(host);
   if (local || modelControlMode === 'none' || apiKeys !== '' || apiKeysFile !== '') return;
-  log.warn({ host }, 'whoever reaches this address can load and unload models: API keys would prevent it');
+  log.warn({ host }, 'every client that reaches this address can load and unload models; set API keys to prevent it');
 }
 
 const words: Readonly<Record<ModelChange, string>> = {

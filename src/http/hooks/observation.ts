@@ -65,7 +65,7 @@ async function tracingTo(url: string | undefined, app: FastifyInstance): Promise
   return tracing;
 }
 
-/** Whether a request comes every few seconds, whoever uses the service: a health check or a scrape. It has no trace. */
+/** Whether a request is a health check or a scrape. Orchestrators and Prometheus send one every few seconds, so it gets no trace. */
 const isPolled = (request: FastifyRequest): boolean =>
   isHealth(request) || /^\/metrics$|^\/v2\/models\/.*\/ready$/.test(request.routeOptions.url ?? '');
 

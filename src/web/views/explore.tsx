@@ -99,8 +99,8 @@ export function Explore({ model, settings }: ViewProps) {
           </div>
           {edit.permuted && (
             <p class="note">
-              The classifier averages over places: the features' scores are the same as before, to the last digit. Only
-              rounding to 8-bit pixels can change them.
+              The classifier averages over places, so the scores of these features stay the same. Rounding the picture
+              to 8-bit pixels can change them.
             </p>
           )}
           {edit.silent.length > 0 && <p class="note">Silent channels: {edit.silent.join(', ')}.</p>}

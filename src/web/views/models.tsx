@@ -8,7 +8,7 @@ export function Models({ models }: ViewProps) {
   return (
     <>
       <h1>{models.length === 1 ? 'One model is served' : `${models.length} models are served`}</h1>
-      <p class="lead">Each was checked on this device before it was served: its inverse gave pictures of noise back.</p>
+      <p class="lead">An inverse is served only once it has given pictures of noise back on this device.</p>
       {models.map((model) => (
         <Card key={model.name} model={model} />
       ))}

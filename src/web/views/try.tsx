@@ -20,7 +20,10 @@ export function Try({ model, settings }: ViewProps) {
   const [c, h, w] = model.features.shape;
   return (
     <>
-      <h1>The network saw this {chosen.name}, and can give it back.</h1>
+      <h1>
+        The network saw this {chosen.name}
+        {seen?.back instanceof ServiceError ? '.' : ', and can give it back.'}
+      </h1>
       <p class="lead">
         Φ turns the picture into {count(c! * h! * w!)} features; Φ⁻¹ turns the features into the picture. Nothing else
         is kept.
