@@ -25,7 +25,7 @@ import { post } from './requests.js';
 import { startServer, temporaryFolder } from './server.js';
 import { median, rounded, timed } from './statistics.js';
 import { randomModel } from './subjects.js';
-import { BATCH, ownSteps } from './training-step.js';
+import { BATCH, ownSteps, torchStepsOnGpu } from './training-step.js';
 
 // Checks what holds on a GPU and measures how fast it is; prints JSON lines. Without a GPU it says so and exits with 0.
 // With `--provider cpu` the same checks run on the CPU, so that they can be tested.
@@ -210,9 +210,16 @@ async function* underLoad(folder: string, { name, input }: Manifest): AsyncGener
 }
 
 async function checkTraining(): Promise<Line> {
-  const steps = await ownSteps({ threads, device });
-  const stepsPerSecond = rounded(1000 / median(steps.slice(2).map(({ milliseconds }) => milliseconds)));
-  return { check: 'training', network: 'fashion-mnist', batch: BATCH, stepsPerSecond, lossAfter: steps.at(-1)!.loss };
+  const own = await ownSteps({ threads, device });
+  const torch = provider === 'cuda' ? await torchStepsOnGpu(threads).catch(() => undefined) : undefined;
+  return {
+    check: 'training',
+    network: 'fashion-mnist',
+    batch: BATCH,
+    stepsPerSecond: rounded(1000 / own.milliseconds),
+    lossAfter: own.loss,
+    ...(torch && { pytorch: { stepsPerSecond: rounded(1000 / torch.milliseconds), lossAfter: torch.loss } }),
+  };
 }
 
 async function* checks(): AsyncGenerator<Line> {

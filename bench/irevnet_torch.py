@@ -48,7 +48,8 @@ class Network:
         self.weights = weights
         spec = config["input"]
         self.padding = [spec["padding"]] * 4
-        self.mean, self.std = (torch.tensor(spec[part]).view(1, -1, 1, 1) for part in ("mean", "std"))
+        device = next(iter(weights.values())).device
+        self.mean, self.std = (torch.tensor(spec[part], device=device).view(1, -1, 1, 1) for part in ("mean", "std"))
         stages = zip(config["blocks"], config["strides"])
         self.strides = [stride if i == 0 else 1 for count, stride in stages for i in range(count)]
 

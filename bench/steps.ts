@@ -1,11 +1,12 @@
+import type { Images } from '../export/data/images.js';
 import { noiseImages } from '../export/data/noise.js';
-import { emit } from '../export/graph/emit.js';
-import { type Tensor, tensor } from '../export/graph/tensor.js';
+import { tensor } from '../export/graph/tensor.js';
 import { networkParameters } from '../export/model/graphs.js';
 import type { Network } from '../export/networks/index.js';
-import { openSession, type SessionOptions } from '../export/runtime/session.js';
+import type { SessionOptions } from '../export/runtime/session.js';
 import { packed } from '../export/train/packing.js';
 import { type StepOptions, trainingStep } from '../export/train/step.js';
+import { openSteps as openSession, type State } from '../export/train/steps.js';
 import { timed } from './statistics.js';
 import { randomWeights } from './subjects.js';
 
@@ -13,23 +14,23 @@ import { randomWeights } from './subjects.js';
 export const recipe = { labelSmoothing: 0.1, momentum: 0.9, weightDecay: 5e-4, residualPenalty: 0 };
 export const LEARNING_RATE = 0.02;
 
-/** What a training step took, from JavaScript to JavaScript, and the loss before it. */
+/** What training steps took, from JavaScript to JavaScript, by step, and the loss before the last. */
 export interface Step {
   readonly milliseconds: number;
   readonly loss: number;
 }
 
-/** Takes training steps, one a call. */
 export interface Stepper extends AsyncDisposable {
   readonly parameters: number;
-  step(): Promise<Step>;
+  /** Takes steps in one run of the session. */
+  steps(count?: number): Promise<Step>;
 }
 
-/** A batch of noise, uint8 [N, H, W, C]. Its labels are 0, 1, … again and again. */
-export function noise({ input }: Network, batch: number): Tensor<'uint8'> {
-  const { pixels, count, height, width, channels } = noiseImages(batch, input, 2);
-  return tensor('uint8', [count, height, width, channels], pixels);
-}
+/** A batch of noise. Its labels are 0, 1, … again and again. */
+export const noise = ({ input, classes }: Network, batch: number): Images => ({
+  ...noiseImages(batch, input, 2),
+  labels: Uint16Array.from({ length: batch }, (_, i) => i % classes),
+});
 
 /** Training from random weights on one batch of noise. */
 export async function openSteps(
@@ -37,38 +38,27 @@ export async function openSteps(
   { batch, reversible }: Pick<StepOptions, 'batch' | 'reversible'>,
   options: SessionOptions,
 ): Promise<Stepper> {
-  const { graph, state: parts } = trainingStep(network, { ...recipe, batch, reversible });
-  const bytes = emit(graph, () => {
-    throw new Error('weights are inputs');
-  });
-  const session = await openSession(bytes, options);
+  const step = trainingStep(network, { ...recipe, batch, reversible });
+  const session = await openSession(step, options);
   const weights = randomWeights(networkParameters(network));
-  const flat = (values: Float32Array): Tensor => tensor('float32', [values.length], values);
-  const parameters = flat(packed(parts.parameters, weights));
-  const constant = {
-    pixels: noise(network, batch),
-    labels: tensor(
-      'int64',
-      [batch],
-      BigInt64Array.from({ length: batch }, (_, i) => BigInt(i % network.classes)),
-    ),
-    learningRate: tensor('float32', [], [LEARNING_RATE]),
-  };
-  let state: Record<string, Tensor> = {
+  const flat = (data: Float32Array) => tensor('float32', [data.length], data);
+  const parameters = flat(packed(step.state.parameters, weights));
+  const feed = { images: noise(network, batch), learningRate: LEARNING_RATE };
+  let state: State = {
     parameters,
     momentum: flat(new Float32Array(parameters.data.length)),
-    statistics: flat(packed(parts.statistics, weights)),
+    statistics: flat(packed(step.state.statistics, weights)),
   };
   return {
     parameters: parameters.data.length,
-    async step() {
-      let before = Number.NaN;
+    async steps(count = 1) {
+      let loss = Number.NaN;
       const milliseconds = await timed(async () => {
-        const { loss, correct, ...next } = await session.run({ ...constant, ...state });
-        state = Object.fromEntries(Object.entries(next).map(([name, value]) => [name.replace('next_', ''), value]));
-        before = Number(loss!.data[0]);
+        const taken = await session.take(state, new Array(count).fill(feed));
+        state = taken.state;
+        loss = taken.losses.at(-1)!;
       });
-      return { milliseconds, loss: before };
+      return { milliseconds: milliseconds / count, loss };
     },
     [Symbol.asyncDispose]: () => session.release(),
   };

@@ -50,7 +50,7 @@ async function measure(depth: number, reversible: boolean): Promise<Measured> {
   await using steps = await openSteps(network, { batch: BATCH, reversible }, { threads: availableParallelism() });
   const before = process.memoryUsage.rss();
   const taken: Step[] = [];
-  for (let i = 0; i < STEPS; i++) taken.push(await steps.step());
+  for (let i = 0; i < STEPS; i++) taken.push(await steps.steps());
   return {
     parameters: steps.parameters,
     bytes: 1024 * process.resourceUsage().maxRSS - before,

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pixelsOf } from '../export/data/images.js';
 import { configurations } from '../export/networks/configurations.js';
 import { buildNetwork, withGrid } from '../export/networks/index.js';
 import type { SessionOptions } from '../export/runtime/session.js';
@@ -31,7 +32,7 @@ export async function* trainingStep(): AsyncGenerator<object> {
   await using own = await openSteps(network, { batch: BATCH }, { threads });
   const steps: [ours: Step, torch: Step][] = [];
   for (let i = 0; i < STEPS; i++) {
-    const ours = await own.step();
+    const ours = await own.steps();
     await sleep(PAUSE);
     steps.push([ours, await torch.ask<Step>({})]);
     await sleep(PAUSE);
@@ -50,10 +51,10 @@ export async function* trainingStep(): AsyncGenerator<object> {
 }
 
 /** Writes the network, its weights and the images for PyTorch. @returns the file of settings */
-async function settingsOf(folder: string, threads: number): Promise<string> {
+async function settingsOf(folder: string, threads: number, device: 'cpu' | 'cuda' = 'cpu'): Promise<string> {
   const [pixels, settings] = [join(folder, 'pixels.bin'), join(folder, 'settings.json')];
   await randomModel(join(folder, 'model'), configuration);
-  const images = noise(network, BATCH);
+  const images = pixelsOf(noise(network, BATCH));
   await writeFile(pixels, images.data);
   const all = {
     ...(await torchSettings(join(folder, 'model'))),
@@ -61,15 +62,24 @@ async function settingsOf(folder: string, threads: number): Promise<string> {
     pixels: { file: pixels, shape: images.dims },
     learningRate: LEARNING_RATE,
     threads,
+    device,
   };
   await writeFile(settings, JSON.stringify(all));
   return settings;
 }
 
-/** Some steps of the shipped network from random weights. */
-export async function ownSteps(options: SessionOptions): Promise<Step[]> {
+/** Steps of the shipped network from random weights on a device, many in one run of the session. */
+export async function ownSteps(options: SessionOptions): Promise<Step> {
   await using own = await openSteps(network, { batch: BATCH }, options);
+  await own.steps(WARM_UP);
+  return await own.steps(STEPS);
+}
+
+/** The same steps by PyTorch on a GPU, of which the host waits for each. */
+export async function torchStepsOnGpu(threads: number): Promise<Step> {
+  await using folder = await temporaryFolder();
+  await using torch = await openTorch('training_step.py', await settingsOf(folder.path, threads, 'cuda'));
   const steps: Step[] = [];
-  for (let i = 0; i < STEPS; i++) steps.push(await own.step());
-  return steps;
+  for (let i = 0; i < WARM_UP + STEPS; i++) steps.push(await torch.ask<Step>({}));
+  return { milliseconds: median(steps.slice(WARM_UP).map((step) => step.milliseconds)), loss: steps.at(-1)!.loss };
 }

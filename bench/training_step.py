@@ -18,7 +18,8 @@ def main():
     with open(sys.argv[1]) as f:
         settings = json.load(f)
     torch.set_num_threads(settings["threads"])
-    weights = read_weights(**settings["weights"])
+    device = settings["device"]
+    weights = {name: value.to(device) for name, value in read_weights(**settings["weights"]).items()}
     trained = [weight.requires_grad_() for name, weight in weights.items() if ".running_" not in name]
     network = Network(settings["config"], weights, training=True)
     optimiser = torch.optim.SGD(
@@ -28,8 +29,8 @@ def main():
         nesterov=True,
         weight_decay=settings["weightDecay"],
     )
-    pixels = read(kind="u1", **settings["pixels"])
-    labels = torch.arange(len(pixels)) % settings["config"]["classes"]
+    pixels = read(kind="u1", **settings["pixels"]).to(device)
+    labels = torch.arange(len(pixels), device=device) % settings["config"]["classes"]
     for _ in sys.stdin:
         start = time.perf_counter()
         logits = network.forward(pixels)[1]

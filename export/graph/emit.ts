@@ -5,6 +5,7 @@ import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   TensorProto_DataLocation as DataLocation,
+  type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
@@ -42,15 +43,82 @@ export type ParameterData =
  * @throws GraphError when an input's, output's or parameter's name is used twice, or a parameter's data has another type or shape
  */
 export function emit(graph: Graph, dataOf: (p: Parameter) => ParameterData): Uint8Array<ArrayBuffer> {
-  const writer = new Writer(graph, dataOf);
-  const proto = writer.graphProto();
+  const proto = new Writer(graph, dataOf).graphProto();
+  return modelOf(proto, proto);
+}
+
+/**
+ * Writes a graph that is to be run again and again as one ONNX model, a Scan over the graph: what is carried stays on the
+ * device from one run to the next. https://onnx.ai/onnx/operators/onnx__Scan.html
+ *
+ * The model has the graph's inputs and outputs. One that is carried is the value before the first run and that after the last;
+ * any other has one more dimension in front, which may be of any length: a row for each run.
+ * @param carried inputs of the graph, and the output that is the same input of the next run
+ * @throws GraphError as `emit` does
+ */
+export function emitScan(
+  graph: Graph,
+  carried: Readonly<Record<string, string>>,
+  dataOf: (p: Parameter) => ParameterData,
+): Uint8Array<ArrayBuffer> {
+  const before = graph.inputs.map((value) => ({ name: (value.source as { name: string }).name, value }));
+  const after = Object.entries(graph.outputs).map(([name, value]) => ({ name, value }));
+  const next = new Set(Object.values(carried));
+  const carry = {
+    inputs: Object.keys(carried).map((name) => before.find((leaf) => leaf.name === name)!),
+    outputs: Object.values(carried).map((name) => ({ name, value: graph.outputs[name]! })),
+  };
+  const rows = {
+    inputs: before.filter(({ name }) => !(name in carried)),
+    outputs: after.filter(({ name }) => !next.has(name)),
+  };
+  const inputs = [...carry.inputs, ...rows.inputs];
+  const outputs = [...carry.outputs, ...rows.outputs];
+  const body = new Writer(
+    {
+      name: graph.name,
+      inputs: inputs.map(({ value }) => value),
+      outputs: Object.fromEntries(outputs.map(({ name, value }) => [name, value])),
+    },
+    dataOf,
+    'each.',
+  ).graphProto();
+  const info = ({ name, value }: Named) => valueInfo(name, value.type);
+  const rowInfo = ({ name, value: { type } }: Named) => valueInfo(name, { ...type, shape: ['runs', ...type.shape] });
+  const scan = create(NodeProtoSchema, {
+    opType: 'Scan',
+    name: 'scan',
+    input: inputs.map(({ name }) => name),
+    output: outputs.map(({ name }) => name),
+    attribute: [
+      create(AttributeProtoSchema, { name: 'body', type: AttributeType.GRAPH, g: body }),
+      attribute('num_scan_inputs', rows.inputs.length),
+    ],
+  });
+  const proto = create(GraphProtoSchema, {
+    name: `${graph.name}s`,
+    node: [scan],
+    input: [...carry.inputs.map(info), ...rows.inputs.map(rowInfo)],
+    output: [...carry.outputs.map(info), ...rows.outputs.map(rowInfo)],
+  });
+  return modelOf(proto, body);
+}
+
+/** A value with the name that a model has for it. */
+interface Named {
+  readonly name: string;
+  readonly value: Value;
+}
+
+/** @param nodes the graph whose nodes say which operator sets the model needs */
+function modelOf(graph: GraphProto, nodes: GraphProto): Uint8Array<ArrayBuffer> {
   const domains = new Map([['', OPSET]]);
-  if (proto.node.some(({ domain }) => domain === MICROSOFT)) domains.set(MICROSOFT, 1n);
+  if (nodes.node.some(({ domain }) => domain === MICROSOFT)) domains.set(MICROSOFT, 1n);
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'irevnet',
     opsetImport: [...domains].map(([domain, version]) => create(OperatorSetIdProtoSchema, { domain, version })),
-    graph: proto,
+    graph,
   });
   return toBinary(ModelProtoSchema, model);
 }
@@ -66,14 +134,17 @@ class Writer {
   constructor(
     private readonly graph: Graph,
     private readonly dataOf: (p: Parameter) => ParameterData,
+    /** What every name begins with: a graph within another must not use its names. */
+    private readonly prefix = '',
   ) {}
 
-  graphProto() {
+  graphProto(): GraphProto {
     for (const v of this.graph.inputs) this.leaf(v);
     const order = topological(Object.values(this.graph.outputs));
     const aliases = this.nameOutputs();
     for (const [i, node] of order.entries()) this.node(node, i);
-    for (const [name, value] of aliases) {
+    for (const [output, value] of aliases) {
+      const name = this.prefix + output;
       this.nodes.push(
         create(NodeProtoSchema, { opType: 'Identity', name, input: [this.nameOf(value)], output: [name] }),
       );
@@ -83,7 +154,7 @@ class Writer {
       node: this.nodes,
       initializer: this.initializers,
       input: this.graph.inputs.map((v) => valueInfo(this.nameOf(v), v.type)),
-      output: Object.entries(this.graph.outputs).map(([name, v]) => valueInfo(name, v.type)),
+      output: Object.entries(this.graph.outputs).map(([name, v]) => valueInfo(this.prefix + name, v.type)),
     });
   }
 
@@ -96,11 +167,12 @@ class Writer {
     });
   }
 
-  private claim(name: string, value: Value): void {
+  private claim(name: string, value: Value): string {
     const other = this.taken.get(name);
     if (other !== undefined && other !== value) throw new GraphError(`two values are named ${name}`);
     this.taken.set(name, value);
-    this.names.set(value, name);
+    this.names.set(value, this.prefix + name);
+    return this.prefix + name;
   }
 
   private node(node: Node, index: number): void {
@@ -111,13 +183,14 @@ class Writer {
     );
     const operands = form.operands?.map((i) => node.inputs[i]!) ?? node.inputs;
     node.outputs.forEach((v, i) => {
-      if (!this.names.has(v)) this.names.set(v, `${node.op.name}_${index}${node.outputs.length > 1 ? `_${i}` : ''}`);
+      if (!this.names.has(v))
+        this.names.set(v, `${this.prefix}${node.op.name}_${index}${node.outputs.length > 1 ? `_${i}` : ''}`);
     });
     this.nodes.push(
       create(NodeProtoSchema, {
         opType: form.type,
         domain: form.domain ?? '',
-        name: `${node.op.name}_${index}`,
+        name: `${this.prefix}${node.op.name}_${index}`,
         input: [...operands.map((v) => this.nameOf(v)), ...(form.constants ?? []).map((c) => this.constant(c))],
         output: node.outputs.map((v) => this.nameOf(v)),
         attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
@@ -134,13 +207,13 @@ class Writer {
     if (source.kind === 'node')
       throw new GraphError(`an output of ${source.node.op.name} is used before it is computed`);
     if (source.kind === 'constant') return this.constant(source.tensor);
-    this.claim(source.name, value);
+    const name = this.claim(source.name, value);
     if (source.kind === 'parameter') {
-      this.initializers.push(initializer(source.name, value.type, this.dataOf(value as Parameter)));
+      this.initializers.push(initializer(name, value.type, this.dataOf(value as Parameter)));
     } else if (!this.graph.inputs.includes(value)) {
       throw new GraphError(`input ${source.name} is used but not listed among the inputs of ${this.graph.name}`);
     }
-    return source.name;
+    return name;
   }
 
   /** Equal constants are stored once. */
@@ -148,7 +221,7 @@ class Writer {
     const key = createHash('sha256').update(`${value.type}[${value.dims}]`).update(bytesOf(value)).digest('hex');
     const known = this.constants.get(key);
     if (known !== undefined) return known;
-    const name = `constant_${this.constants.size}`;
+    const name = `${this.prefix}constant_${this.constants.size}`;
     this.constants.set(key, name);
     const type = { dtype: value.type, shape: value.dims };
     this.initializers.push(initializer(name, type, { kind: 'inline', tensor: value }));

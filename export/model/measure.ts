@@ -2,7 +2,7 @@ import { pixelsOf } from '../data/images.js';
 import { batchesOf, type ImageSource } from '../data/source.js';
 import type { NamedTensors, Tensor } from '../graph/tensor.js';
 import type { Network } from '../networks/network.js';
-import { openSession } from '../runtime/session.js';
+import { openSession, type SessionOptions } from '../runtime/session.js';
 import { slices } from '../runtime/slices.js';
 import { emitInline, forwardGraph } from './graphs.js';
 import type { Inversion, Measured } from './manifest.js';
@@ -150,9 +150,9 @@ export async function accuracyOf(
   network: Network,
   weights: NamedTensors,
   source: ImageSource,
-  threads: number,
+  options: SessionOptions,
 ): Promise<number> {
-  const session = await openSession(emitInline(forwardGraph(network), weights), { threads });
+  const session = await openSession(emitInline(forwardGraph(network), weights), options);
   try {
     let [correct, count] = [0, 0];
     for await (const { images } of batchesOf(source, ACCURACY_BATCH)) {

@@ -1,7 +1,6 @@
-import { type Images, joined, pixelsOf } from '../data/images.js';
+import { type Images, joined } from '../data/images.js';
 import { permutation, seeded } from '../data/random.js';
 import { type ImageSource, subset } from '../data/source.js';
-import { type Tensor, tensor } from '../graph/tensor.js';
 import type { Settings } from './recipe.js';
 
 /** Numbers that keep apart the random sequences of a run, which all come from its seed. */
@@ -20,18 +19,15 @@ export function partition(
   };
 }
 
-/** Batches that are decoded while a step is computed. */
-const AHEAD = 2;
-
 /**
- * The images of each step, decoded ahead. Every epoch has an order of its own; a batch that is not full is left out. An image
+ * The images of some steps; as many for the steps after them are decoded meanwhile. Every epoch has an order of its own; a batch that is not full is left out. An image
  * that cannot be read is replaced by the next of the order that can.
  */
 export function batches(
   images: ImageSource,
   perEpoch: number,
   { batch, seed }: Settings,
-): (step: number) => Promise<Images> {
+): (step: number, steps: number) => Promise<Images[]> {
   let current: { epoch: number; order: Uint32Array } = { epoch: -1, order: Uint32Array.of() };
   const orderOf = (epoch: number): Uint32Array => {
     if (current.epoch !== epoch)
@@ -54,16 +50,13 @@ export function batches(
     started.set(step, batch);
     return batch;
   };
-  return (step) => {
-    const batch = start(step);
-    for (let next = step + 1; next <= step + AHEAD; next++) start(next);
-    started.delete(step);
-    return batch;
+  return (first, steps) => {
+    const numbers = Array.from({ length: steps }, (_, i) => first + i);
+    const taken = numbers.map(start);
+    for (const step of numbers) {
+      start(step + steps);
+      started.delete(step);
+    }
+    return Promise.all(taken);
   };
 }
-
-/** A batch as the training step takes it. */
-export const feedsOf = (images: Images): Record<'pixels' | 'labels', Tensor> => ({
-  pixels: pixelsOf(images),
-  labels: tensor('int64', [images.count], images.labels),
-});

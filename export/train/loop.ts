@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { augment } from '../data/augment.js';
+import type { Images } from '../data/images.js';
 import { seeded } from '../data/random.js';
 import type { ImageSource } from '../data/source.js';
-import { emit } from '../graph/emit.js';
-import { type NamedTensors, type Tensor, tensor, zeros } from '../graph/tensor.js';
+import { type NamedTensors, tensor, zeros } from '../graph/tensor.js';
 import { networkParameters } from '../model/graphs.js';
 import { accuracyOf } from '../model/measure.js';
 import { buildNetwork, type Network, withGrid } from '../networks/index.js';
-import { openSession } from '../runtime/session.js';
-import { batches, draws, feedsOf, partition } from './batches.js';
+import type { Device } from '../runtime/session.js';
+import { batches, draws, partition } from './batches.js';
 import { initialise } from './initialise.js';
 import type { TrainingLog } from './log.js';
 import { packed, unpacked } from './packing.js';
@@ -25,6 +25,7 @@ import {
 } from './saved-run.js';
 import { averageRateAt, learningRateAt } from './schedule.js';
 import { type TrainingStep, trainingStep } from './step.js';
+import { openSteps, type State, type StepFeed } from './steps.js';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
@@ -36,6 +37,8 @@ export interface TrainOptions {
   /** Where checkpoint.safetensors is kept, and best.safetensors where there are images to validate on. */
   readonly folder: string;
   readonly threads: number;
+  /** Default: the CPU. */
+  readonly device?: Device | undefined;
   /** Steps from one checkpoint to the next. */
   readonly checkpointEvery: number;
   /** When it is aborted, the run is saved and ends after the current step. */
@@ -59,7 +62,7 @@ export class TrainingError extends Error {
  * @throws TrainingError when the loss is not a number; RunError when the checkpoint is of another recipe
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { recipe, folder, threads, signal, log } = options;
+  const { recipe, folder, threads, device, signal, log } = options;
   const { settings } = recipe;
   const network = buildNetwork(withGrid(recipe.network, null));
   const step = trainingStep(network, settings);
@@ -70,59 +73,79 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const scheduled = perEpoch * settings.epochs;
   const total = settings.steps ? Math.min(settings.steps, scheduled) : scheduled;
   const start = await startingPoint(options, network);
-  const batchAt = batches(training, perEpoch, settings);
+  const batchesAt = batches(training, perEpoch, settings);
   let state = stateOf(step, start);
   let best = await bestBefore(folder, start.step);
   const origin = { recipe, from: options.from?.sha256 ?? null, data: options.data ?? null };
   const run = (done: number): SavedRun => ({ ...tensorsOf(step, state), step: done, ...origin });
+  const feedOf = (batch: Images, at: number): StepFeed => ({
+    images: augment(batch, settings.augmentation, seeded(settings.seed, draws.augmentation, at)),
+    learningRate: learningRateAt({ step: at, perEpoch, total: scheduled }, settings.schedule),
+    averageRate: settings.average ? averageRateAt(at, settings.average) : undefined,
+  });
+  /** The next step after which the run is validated or saved. */
+  const stopAfter = (at: number) =>
+    Math.min(total, ...[perEpoch, options.checkpointEvery].map((every) => (Math.floor(at / every) + 1) * every));
   const validate = async (done: number) => {
     const now = run(done);
-    const accuracy = await accuracyOf(network, weightsOf(now), validation, threads);
+    const accuracy = await accuracyOf(network, weightsOf(now), validation, { threads, device });
     if (accuracy > best) await saveRun(folder, { ...now, accuracy }, 'best');
     best = Math.max(best, accuracy);
     await log.validation({ step: done, epoch: done / perEpoch, images: validation.count, accuracy });
   };
 
   await log.begin({ start: start.step, total, perEpoch, batch: settings.batch });
-  const session = await openSession(emit(step.graph, noWeights), { threads });
+  const steps = await openSteps(step, { threads, device });
+  let pace = 1;
   try {
-    for (let at = start.step; at < total; at++) {
-      const learningRate = learningRateAt({ step: at, perEpoch, total: scheduled }, settings.schedule);
-      const batch = augment(await batchAt(at), settings.augmentation, seeded(settings.seed, draws.augmentation, at));
-      const { loss, correct, ...next } = await session.run({
-        ...feedsOf(batch),
-        ...state,
-        learningRate: tensor('float32', [], [learningRate]),
-        ...(settings.average && { averageRate: tensor('float32', [], [averageRateAt(at, settings.average)]) }),
-      });
-      const lossNow = Number(loss!.data[0]);
-      if (!Number.isFinite(lossNow)) throw notANumber(at, learningRate, folder);
-      state = advanced(next);
-      const done = at + 1;
-      const accuracy = Number(correct!.data[0]) / settings.batch;
-      await log.step({ step: done, epoch: done / perEpoch, loss: lossNow, accuracy, learningRate });
-      const leaving = signal.aborted && done < total;
-      const validating = validation.count > 0 && (done % perEpoch === 0 || done === total);
-      const saving = done % options.checkpointEvery === 0 || done === total || leaving;
-      if ((validating || saving) && !allFinite(state)) throw notANumber(at, learningRate, folder);
+    for (let at = start.step; at < total; ) {
+      const [startedAt, until] = [performance.now(), Math.min(at + pace, stopAfter(at))];
+      const images = await batchesAt(at, until - at);
+      const feeds = images.map((batch, i) => feedOf(batch, at + i));
+      const { losses, correct, state: next } = await steps.take(state, feeds);
+      state = next;
+      for (const [i, loss] of losses.entries()) {
+        const { learningRate } = feeds[i]!;
+        if (!Number.isFinite(loss)) throw notANumber(at + i, learningRate, folder);
+        const done = at + i + 1;
+        await log.step({
+          step: done,
+          epoch: done / perEpoch,
+          loss,
+          accuracy: correct[i]! / settings.batch,
+          learningRate,
+        });
+      }
+      pace = nextPace(performance.now() - startedAt, feeds);
+      at = until;
+      const leaving = signal.aborted && at < total;
+      const validating = validation.count > 0 && (at % perEpoch === 0 || at === total);
+      const saving = at % options.checkpointEvery === 0 || at === total || leaving;
+      if ((validating || saving) && !allFinite(state)) throw notANumber(at - 1, feeds.at(-1)!.learningRate, folder);
       // In this order: a run that is killed between the two validates again.
-      if (validating) await validate(done);
-      if (saving) await saveRun(folder, run(done));
-      if (leaving) return { outcome: 'interrupted', step: done, total };
+      if (validating) await validate(at);
+      if (saving) await saveRun(folder, run(at));
+      if (leaving) return { outcome: 'interrupted', step: at, total };
     }
     return { outcome: 'finished', step: total, total };
   } finally {
-    await session.release();
+    await steps.release();
     await log.end();
   }
 }
 
-const noWeights = (): never => {
-  throw new TrainingError('the training step takes its weights as inputs');
-};
+/** Steps in one run of the session take about so long: a signal is heard in between. */
+const RUN_MILLISECONDS = 1000;
+/** Most steps, and bytes of pixels, in one run of the session. */
+const MOST_STEPS = 64;
+const MOST_BYTES = 2 ** 26;
 
-/** The tensors of a run as the training step takes them: each packed into one flat tensor. */
-type State = Readonly<Record<string, Tensor<'float32'>>>;
+/** How many steps the next run of the session should have, after these took so long. */
+function nextPace(milliseconds: number, feeds: readonly StepFeed[]): number {
+  const fast = Math.floor((feeds.length * RUN_MILLISECONDS) / milliseconds);
+  const fit = Math.floor(MOST_BYTES / feeds[0]!.images.pixels.length);
+  return Math.max(1, Math.min(fast, fit, MOST_STEPS));
+}
 
 const flat = (data: Float32Array) => tensor('float32', [data.length], data);
 
@@ -140,9 +163,6 @@ const tensorsOf = (step: TrainingStep, state: State): RunTensors =>
   Object.fromEntries(
     Object.entries(step.state).map(([name, packing]) => [name, unpacked(packing, state[name]!.data)]),
   ) as unknown as RunTensors;
-
-const advanced = (next: Record<string, Tensor>): State =>
-  Object.fromEntries(Object.entries(next).map(([name, t]) => [name.replace('next_', ''), t as Tensor<'float32'>]));
 
 const allFinite = (state: State): boolean => Object.values(state).every(({ data }) => data.every(Number.isFinite));
 

@@ -21,6 +21,8 @@ import {
   type Settings,
 } from '../../export/train/recipe.js';
 import { checkpointPath, type RunData, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { type Config, executionProviders } from '../common/config.js';
+import { chooseProvider } from '../engine/local.js';
 import { addDataOptions, type DataFlags, say, withData, withImages } from './data.js';
 import { INTERRUPTED, stopOnSignals } from './interrupt.js';
 import { between, epochs, positive, share, whole } from './numbers.js';
@@ -52,6 +54,8 @@ interface Flags extends DataFlags {
   validation?: number;
   seed?: number;
   threads: number;
+  executionProvider: Config['executionProvider'];
+  device: number;
   checkpointEvery: number;
   json: boolean;
 }
@@ -107,6 +111,12 @@ export const trainCommand = addDataOptions(
     whole(1),
     availableParallelism(),
   )
+  .addOption(
+    new Option('--execution-provider <name>', 'what computes: cpu, cuda, or auto (cuda where it works)')
+      .choices([...executionProviders])
+      .default('cpu'),
+  )
+  .option('--device <n>', 'the number of the GPU that CUDA uses', whole(0), 0)
   .option('--checkpoint-every <n>', 'steps between checkpoints', whole(1), 200)
   .option('--json', 'print the result as JSON', false)
   .addHelpText(
@@ -139,10 +149,13 @@ async function trainOn(
   const input = manifestInput(buildNetwork(recipe.network));
   const log = combined([jsonLines(join(folder, 'metrics.jsonl')), trainingProgress(process.stderr)]);
   const { threads, checkpointEvery } = flags;
+  const { provider, because } = await chooseProvider(flags.executionProvider, [flags.device]);
+  if (because !== undefined) say(`The CPU computes, since CUDA does not work: ${because}`);
+  const device = { provider, id: flags.device };
   const result = await withImages(content, { input, preprocessing }, flags, (images) => {
     signals.end();
     const stop = stopOnSignals('saving; send the signal again to end at once');
-    const options = { recipe, from, images, data, folder, threads, checkpointEvery };
+    const options = { recipe, from, images, data, folder, threads, device, checkpointEvery };
     return train({ ...options, signal: stop.signal, log }).finally(stop.end);
   });
   process.stdout.write(
