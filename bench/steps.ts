@@ -1,6 +1,6 @@
 import type { Images } from '../export/data/images.js';
 import { noiseImages } from '../export/data/noise.js';
-import { tensor } from '../export/graph/tensor.js';
+import { zeros } from '../export/graph/tensor.js';
 import { networkParameters } from '../export/model/graphs.js';
 import type { Network } from '../export/networks/index.js';
 import type { SessionOptions } from '../export/runtime/session.js';
@@ -41,13 +41,12 @@ export async function openSteps(
   const step = trainingStep(network, { ...recipe, batch, reversible });
   const session = await openSession(step, options);
   const weights = randomWeights(networkParameters(network));
-  const flat = (data: Float32Array) => tensor('float32', [data.length], data);
-  const parameters = flat(packed(step.state.parameters, weights));
+  const parameters = packed(step.state.parameters, weights);
   const feed = { images: noise(network, batch), learningRate: LEARNING_RATE };
   let state: State = {
     parameters,
-    momentum: flat(new Float32Array(parameters.data.length)),
-    statistics: flat(packed(step.state.statistics, weights)),
+    momentum: zeros(parameters.dims),
+    statistics: packed(step.state.statistics, weights),
   };
   return {
     parameters: parameters.data.length,

@@ -3,7 +3,7 @@ import { augment } from '../data/augment.js';
 import type { Images } from '../data/images.js';
 import { seeded } from '../data/random.js';
 import type { ImageSource } from '../data/source.js';
-import { type NamedTensors, tensor, zeros } from '../graph/tensor.js';
+import { type NamedTensors, zeros } from '../graph/tensor.js';
 import { networkParameters } from '../model/graphs.js';
 import { accuracyOf } from '../model/measure.js';
 import { buildNetwork, type Network, withGrid } from '../networks/index.js';
@@ -147,21 +147,19 @@ function nextPace(milliseconds: number, feeds: readonly StepFeed[]): number {
   return Math.max(1, Math.min(fast, fit, MOST_STEPS));
 }
 
-const flat = (data: Float32Array) => tensor('float32', [data.length], data);
-
 /** A run that did not average before starts its averages from its weights. */
 function stateOf({ state }: TrainingStep, from: RunTensors): State {
   const { parameters, statistics } = from;
   const run: RunTensors = { averageParameters: parameters, averageStatistics: statistics, ...from };
   return Object.fromEntries(
-    Object.entries(state).map(([name, packing]) => [name, flat(packed(packing, run[name as keyof RunTensors]!))]),
+    Object.entries(state).map(([name, packing]) => [name, packed(packing, run[name as keyof RunTensors]!)]),
   );
 }
 
 /** The inverse of `stateOf`. */
 const tensorsOf = (step: TrainingStep, state: State): RunTensors =>
   Object.fromEntries(
-    Object.entries(step.state).map(([name, packing]) => [name, unpacked(packing, state[name]!.data)]),
+    Object.entries(step.state).map(([name, packing]) => [name, unpacked(packing, state[name]!)]),
   ) as unknown as RunTensors;
 
 const allFinite = (state: State): boolean => Object.values(state).every(({ data }) => data.every(Number.isFinite));

@@ -1,16 +1,16 @@
 import { grad } from '../graph/grad.js';
-import { constant, type Graph, input, type Parameter, parametersOf, type Value } from '../graph/graph.js';
+import { constant, type Graph, input, parametersOf, type Value } from '../graph/graph.js';
 import { reduceSum } from '../graph/ops/broadcast.js';
 import { add, cast, equal, less, mul, neg, square, sub, sumOf } from '../graph/ops/elementwise.js';
 import { concat, reshape } from '../graph/ops/movement.js';
 import { logSoftmax } from '../graph/ops/normalisation.js';
 import { reduceMax, reduceMean } from '../graph/ops/reduce.js';
 import { staticShape } from '../graph/shape.js';
-import { sizeOf, tensor } from '../graph/tensor.js';
+import { tensor } from '../graph/tensor.js';
 import { batchInnermost, type Lowered } from '../lower/batch-innermost.js';
 import { withBatchStatistics } from '../lower/batch-statistics.js';
 import { ConfigError, encode, type Network, type State } from '../networks/network.js';
-import { type Packing, StoredParameters } from './packing.js';
+import { inRows, type Packing, packedShape, StoredParameters } from './packing.js';
 import { type Asked, passes, recomputedGradients } from './reversible.js';
 
 export interface StepOptions {
@@ -41,8 +41,8 @@ export type AverageName = 'averageParameters' | 'averageStatistics';
  * One step of SGD as a graph: forward in training mode, cross-entropy, gradients, update.
  *
  * Inputs: pixels uint8 [B, H, W, C], labels int64 [B], learningRate float32 [], and the state: parameters, momentum
- * float32 [P], statistics float32 [S]. With an average also averageRate float32 [], the share that the new weights
- * have in it, and the state averageParameters [P], averageStatistics [S]. Outputs: the next state under the same
+ * float32 [P, 256], statistics float32 [S, 256], packed in rows. With an average also averageRate float32 [], the share that the new weights
+ * have in it, and the state averageParameters and averageStatistics, alike. Outputs: the next state under the same
  * names with `next_` before them, loss float32 [] and `correct`, the number of images whose label has the highest score.
  */
 export function trainingStep(network: Network, options: StepOptions): TrainingStep {
@@ -67,12 +67,12 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   const { loss, correct } = crossEntropy(trained.plain(logits), labels, network.classes, options.labelSmoothing);
   const gradient = concat(forward.gradients(loss, trained, stored), 0);
 
-  const momentum = input('momentum', 'float32', [stored.size]);
-  const next = nesterov(stored.flat, momentum, gradient, learningRate, options);
+  const momentum = input('momentum', 'float32', stored.packed.type.shape);
+  const next = nesterov(stored.packed, momentum, gradient, learningRate, options);
   const running = leaves.filter((p) => p.source.role.kind === 'statistic');
-  const statistics = input('statistics', 'float32', [totalSize(running)]);
+  const statistics = input('statistics', 'float32', packedShape(running));
   const observed = concat(
-    running.map((p) => lowered.plain(observations.get(p)!)),
+    running.map((p) => inRows(lowered.plain(observations.get(p)!))),
     0,
   );
   const nextStatistics = add(mul(statistics, 1 - STATISTICS_RATE), mul(observed, STATISTICS_RATE));
@@ -80,7 +80,7 @@ export function trainingStep(network: Network, options: StepOptions): TrainingSt
   return {
     graph: {
       name: 'training-step',
-      inputs: [pixels, labels, learningRate, stored.flat, momentum, statistics, ...average.inputs],
+      inputs: [pixels, labels, learningRate, stored.packed, momentum, statistics, ...average.inputs],
       outputs: {
         next_parameters: next.parameters,
         next_momentum: next.momentum,
@@ -172,9 +172,6 @@ function residualEnergy({ blocks }: Network, states: readonly State[]): Value {
 
 const energy = (branches: readonly Value[]): Value =>
   reshape(sumOf(branches.map((f) => reduceMean(square(f), [0, 1, 2, 3], true))), []);
-
-const totalSize = (parameters: readonly Parameter[]): number =>
-  parameters.reduce((sum, p) => sum + sizeOf(staticShape(p.type.shape)), 0);
 
 /** Mean cross-entropy against labels smoothed towards the uniform distribution, and the number of correct images. */
 function crossEntropy(

@@ -6,7 +6,7 @@ import { contiguousSums } from '../lower/contiguous-sums.js';
 import { openSession, type SessionOptions } from '../runtime/session.js';
 import type { TrainingStep } from './step.js';
 
-/** The tensors of a run as the training step takes them: each packed into one flat tensor. */
+/** The tensors of a run as the training step takes them: each packed into one tensor of rows. */
 export type State = Readonly<Record<string, Tensor<'float32'>>>;
 
 /** What one step takes. */

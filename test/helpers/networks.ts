@@ -1,15 +1,15 @@
-import { type Images, pixelsOf } from '../../export/data/images.js';
+import type { Images } from '../../export/data/images.js';
 import { openDataset } from '../../export/data/index.js';
 import { seeded } from '../../export/data/random.js';
 import { packagePath } from '../../export/files/package.js';
-import { type NamedTensors, type Tensor, tensor, zeros } from '../../export/graph/tensor.js';
+import { type NamedTensors, type Tensor, zeros } from '../../export/graph/tensor.js';
 import { networkParameters } from '../../export/model/graphs.js';
 import type { ArchitectureName, Network } from '../../export/networks/index.js';
 import type { IRevNetConfig } from '../../export/networks/irevnet.js';
 import { initialise } from '../../export/train/initialise.js';
 import { packed, unpacked } from '../../export/train/packing.js';
 import { type StepOptions, trainingStep } from '../../export/train/step.js';
-import { sessionOf } from './graph.js';
+import { openSteps, type State } from '../../export/train/steps.js';
 
 /** Files that tests read; they stay in the source tree when the tests are compiled. */
 export const dataPath = (...parts: string[]): string => packagePath('test', 'data', ...parts);
@@ -115,26 +115,21 @@ export async function trainSteps(
     ...options,
   });
   const weights = initialise(networkParameters(network), seeded(4));
-  const flat = (data: Float32Array) => tensor('float32', [data.length], data);
-  const parameters = flat(packed(step.state.parameters, weights));
-  let state: Record<string, Tensor> = {
+  const parameters = packed(step.state.parameters, weights);
+  let state: State = {
     parameters,
     momentum: zeros(parameters.dims),
-    statistics: flat(packed(step.state.statistics, weights)),
+    statistics: packed(step.state.statistics, weights),
   };
-  const session = await sessionOf(step.graph, new Map(), { threads: 1 });
+  const session = await openSteps(step, { threads: 1 });
+  const feed = { images, learningRate: options.learningRate };
   const losses: number[] = [];
-  const momenta: Float32Array[] = [];
+  const momenta: Tensor<'float32'>[] = [];
   for (let i = 0; i < steps; i++) {
-    const { loss, correct, ...next } = await session.run({
-      pixels: pixelsOf(images),
-      labels: tensor('int64', [images.count], images.labels),
-      learningRate: tensor('float32', [], [options.learningRate]),
-      ...state,
-    });
-    losses.push(Number(loss!.data[0]));
-    momenta.push(next.next_momentum!.data as Float32Array);
-    state = Object.fromEntries(Object.entries(next).map(([name, value]) => [name.replace('next_', ''), value]));
+    const taken = await session.take(state, [feed]);
+    losses.push(...taken.losses);
+    momenta.push(taken.state.momentum!);
+    state = taken.state;
   }
   await session.release();
   return { losses, gradient: unpacked(step.state.parameters, momenta[0]!) };
