@@ -1,13 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noiseImages } from '../export/data/noise.js';
-import { type Graph, input, topological } from '../export/graph/graph.js';
+import { type Graph, input } from '../export/graph/graph.js';
 import { matmul } from '../export/graph/ops/matmul.js';
 import { owned, rows } from '../export/graph/rows.js';
-import { staticShape } from '../export/graph/shape.js';
 import { bytesOf, sizeOf, type Tensor, tensor } from '../export/graph/tensor.js';
 import { emitInline, forwardGraph, inverseGraph } from '../export/model/graphs.js';
 import { relativeError } from '../export/model/measure.js';
+import { multiplyAdds } from '../export/model/work.js';
 import { type Configuration, configurations } from '../export/networks/configurations.js';
 import { buildNetwork, type Network, withGrid } from '../export/networks/index.js';
 import { temporaryFolder, together } from './server.js';
@@ -147,15 +147,6 @@ async function gigaflopsOfProduct(worker: SessionThread): Promise<number> {
   const rate = await runsPerSecond([worker], { graph: 'product', feeds: { a, b: a }, fetch: ['y'], runs: 2 });
   return (2 * PRODUCT.size ** 3 * PRODUCT.times * rate) / 1e9;
 }
-
-/** Multiply-adds of convolutions and linear layers for one image; the first axis of every result is the batch. */
-const multiplyAdds = ({ outputs }: Graph): number =>
-  topological(Object.values(outputs))
-    .filter(({ op }) => op.name === 'conv' || op.name === 'gemm')
-    .reduce((sum, { op, inputs: [x, w], outputs: [y] }) => {
-      const perOutput = op.name === 'conv' ? w!.type.shape.slice(1) : x!.type.shape.slice(1);
-      return sum + sizeOf(staticShape(y!.type.shape.slice(1))) * sizeOf(staticShape(perOutput));
-    }, 0);
 
 /** PyTorch's logits of all images, and its rate. */
 async function openThroughput(settings: string) {

@@ -3,34 +3,24 @@ import { augment } from '../data/augment.js';
 import type { Images } from '../data/images.js';
 import { seeded } from '../data/random.js';
 import type { ImageSource } from '../data/source.js';
-import { type NamedTensors, zeros } from '../graph/tensor.js';
-import { networkParameters } from '../model/graphs.js';
+import { zeros } from '../graph/tensor.js';
 import { accuracyOf } from '../model/measure.js';
 import { buildNetwork, type Network, withGrid } from '../networks/index.js';
 import type { Device } from '../runtime/session.js';
 import { batches, draws, partition } from './batches.js';
-import { initialise } from './initialise.js';
 import type { TrainingLog } from './log.js';
 import { packed, unpacked } from './packing.js';
 import type { Recipe } from './recipe.js';
-import {
-  loadRun,
-  type RunData,
-  RunError,
-  type RunTensors,
-  resultOf,
-  type SavedRun,
-  saveRun,
-  weightsOf,
-} from './saved-run.js';
+import { loadRun, type RunData, RunError, type RunTensors, type SavedRun, saveRun, weightsOf } from './saved-run.js';
 import { averageRateAt, learningRateAt } from './schedule.js';
+import { type From, startOf } from './start.js';
 import { type TrainingStep, trainingStep } from './step.js';
 import { openSteps, type State, type StepFeed } from './steps.js';
 
 export interface TrainOptions {
   readonly recipe: Recipe;
-  /** A checkpoint of another run, from whose weights this one starts; default: random weights. */
-  readonly from?: { readonly run: SavedRun; readonly sha256: string } | undefined;
+  /** Default: random weights. */
+  readonly from?: From | undefined;
   /** The training part of the data set, and what the checkpoint says of it. */
   readonly images: ImageSource;
   readonly data?: RunData | undefined;
@@ -170,7 +160,7 @@ async function bestBefore(folder: string, step: number): Promise<number> {
   return best === undefined || best.step > step ? Number.NEGATIVE_INFINITY : best.accuracy!;
 }
 
-/** What a run starts from: its own checkpoint, else the weights of another run, else random weights. */
+/** What a run starts from: its own checkpoint, else the weights that it is given, else random ones. */
 async function startingPoint(
   { folder, recipe, from, data }: TrainOptions,
   network: Network,
@@ -183,32 +173,9 @@ async function startingPoint(
       `${folder} holds a run with other settings (${different.join(', ')}); use another folder, or the same settings`,
     );
   }
-  if (from) requireSameNetwork(from.run, network);
-  const { parameters, statistics } = from ? resultOf(from.run) : initial(network, recipe.settings.seed);
+  const { parameters, statistics } = startOf(network, recipe.settings.seed, from);
   const momentum = new Map([...parameters].map(([name, { dims }]) => [name, zeros(dims)]));
   return { step: 0, parameters, momentum, statistics };
-}
-
-/** @throws RunError when the weights of a run are not those of the network */
-function requireSameNetwork(run: SavedRun, network: Network): void {
-  const weights = weightsOf(run);
-  const different = networkParameters(network).find(
-    ({ source, type }) => `${weights.get(source.name)?.dims}` !== `${type.shape}`,
-  );
-  if (different === undefined) return;
-  const { name } = different.source;
-  const found = weights.has(name) ? `shape [${weights.get(name)!.dims}]` : 'not there';
-  throw new RunError(
-    `the run to start from trained another network (${run.recipe.network.name}): ${name} is ${found}, expected [${different.type.shape}]. Start from a run with the same --config`,
-  );
-}
-
-function initial(network: Network, seed: number): Pick<SavedRun, 'parameters' | 'statistics'> {
-  const leaves = networkParameters(network);
-  const values = initialise(leaves, seeded(seed, draws.initial));
-  const kinds = new Map(leaves.map((p) => [p.source.name, p.source.role.kind]));
-  const ofKind = (kind: string): NamedTensors => new Map([...values].filter(([name]) => kinds.get(name) === kind));
-  return { parameters: ofKind('trained'), statistics: ofKind('statistic') };
 }
 
 /** Settings in which two runs differ. A run may be continued with more steps of its schedule. */

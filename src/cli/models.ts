@@ -1,12 +1,14 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { isInvertible, type Manifest } from '../../export/model/manifest.js';
 import { type ModelSource, type ModelsFolder, readModel, readModels } from '../../export/model/models-folder.js';
 import { readConfig, settingOption } from '../common/config.js';
 import { exitCodes } from '../common/exit-codes.js';
+import { modelsTable } from './models-table.js';
 
 interface Flags {
   models?: string;
   json: boolean;
+  table: boolean;
 }
 
 /** `irevnet models`: lists the models, or shows the manifest of one. */
@@ -14,13 +16,19 @@ export const modelsCommand = new Command('models')
   .description('list the models, or show what is known about one')
   .argument('[name]', 'name of a model')
   .addOption(settingOption('models'))
-  .option('--json', 'print manifests as JSON', false)
-  .action(async (name: string | undefined, { models, json }: Flags) => {
+  .addOption(new Option('--json', 'print manifests as JSON').default(false).conflicts('table'))
+  .option('--table', 'print a line a model, best first, as a table in Markdown', false)
+  .action(async (name: string | undefined, { models, json, table }: Flags) => {
     const folder = readConfig(models === undefined ? {} : { models }).models;
     const found = name === undefined ? await readModels(folder) : only(await readModel(folder, name));
     const manifests = found.models.map(({ manifest }) => manifest);
-    const data = name === undefined ? manifests : manifests[0];
-    process.stdout.write(json ? `${JSON.stringify(data)}\n` : manifests.map(asText).join('\n'));
+    process.stdout.write(
+      json
+        ? `${JSON.stringify(name === undefined ? manifests : manifests[0])}\n`
+        : table
+          ? modelsTable(manifests)
+          : manifests.map(asText).join('\n'),
+    );
     for (const [name, { message }] of found.damaged) process.stderr.write(`irevnet: model ${name}: ${message}\n`);
     if (found.damaged.size > 0) process.exitCode = exitCodes['model-damaged'];
   });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -5,11 +6,14 @@ import { Command, Option } from 'commander';
 import type { Content, Dataset } from '../../export/data/index.js';
 import { sha256 } from '../../export/files/write.js';
 import { manifestInput } from '../../export/model/create.js';
+import { MANIFEST_FILE } from '../../export/model/manifest.js';
+import { openModel } from '../../export/model/open.js';
+import { WEIGHTS_FILE } from '../../export/model/weights.js';
 import { configurations } from '../../export/networks/configurations.js';
 import { buildNetwork } from '../../export/networks/index.js';
 import type { Preprocessing } from '../../export/networks/preprocessing.js';
 import { combined, jsonLines } from '../../export/train/log.js';
-import { type TrainOptions, train } from '../../export/train/loop.js';
+import { train } from '../../export/train/loop.js';
 import {
   checkSettings,
   DEFAULT_RECIPE,
@@ -20,7 +24,8 @@ import {
   recipeNames,
   type Settings,
 } from '../../export/train/recipe.js';
-import { checkpointPath, type RunData, RunError, resultCheckpoint } from '../../export/train/saved-run.js';
+import { checkpointPath, type RunData, RunError, resultCheckpoint, weightsOf } from '../../export/train/saved-run.js';
+import { type From, startOf } from '../../export/train/start.js';
 import { type Config, executionProviders } from '../common/config.js';
 import { chooseProvider } from '../engine/local.js';
 import { addDataOptions, type DataFlags, say, withData, withImages } from './data.js';
@@ -72,7 +77,7 @@ export const trainCommand = addDataOptions(
   .option('--labels <file>', 'names of the classes of the data, or lines of a class and its name')
   .option('--config <name or file>', `network: ${Object.keys(configurations).join(', ')}, or a JSON file`)
   .option('--output <folder>', 'run folder: checkpoint and metrics (default: runs/<network>-<dataset>)')
-  .option('--from <run>', 'start from the weights of another run instead of random ones')
+  .option('--from <folder>', 'start from the weights of another run, or of a model folder, instead of random ones')
   .option('--epochs <n>', 'passes over the training set', whole(1))
   .option('--steps <n>', 'stop after this many steps of the same schedule; 0: none', whole(0))
   .option('--batch <n>', 'images a step', whole(2))
@@ -144,6 +149,7 @@ async function trainOn(
   const { recipe, preprocessing } = await planned(dataset, content, wanted, flags);
   const folder = flags.output ?? join('runs', modelNameOf(recipe));
   const from = flags.from === undefined ? undefined : await startFrom(flags.from);
+  if (from) sayRandom(recipe, from);
   const { path, format, labels } = dataset;
   const data: RunData = { path: resolve(path), format, columns: flags.columns ?? null, labels, preprocessing };
   const input = manifestInput(buildNetwork(recipe.network));
@@ -166,11 +172,30 @@ async function trainOn(
   if (result.outcome === 'interrupted') process.exitCode = INTERRUPTED;
 }
 
-/** The run that is to be started from, with the hash by which the new run remembers it. */
-async function startFrom(folder: string): Promise<TrainOptions['from']> {
+/** The weights of a run folder or a model folder, with the hash by which the new run remembers them. */
+async function startFrom(folder: string): Promise<From> {
+  if (existsSync(join(folder, MANIFEST_FILE))) {
+    const { manifest, weights } = await openModel(folder);
+    const path = join(folder, WEIGHTS_FILE);
+    return { title: `the model ${manifest.name}`, weights, sha256: sha256(await readFile(path)) };
+  }
   const result = await resultCheckpoint(folder);
-  if (result === undefined) throw new RunError(`${folder} holds no checkpoint; give the folder of another run`);
-  return { run: result.run, sha256: sha256(await readFile(checkpointPath(folder, result.which))) };
+  if (result === undefined)
+    throw new RunError(`${folder} holds no checkpoint and no model; give the folder of a run or of a model`);
+  const { run, which } = result;
+  const path = checkpointPath(folder, which);
+  return {
+    title: `the run of ${run.recipe.network.name}`,
+    weights: weightsOf(run),
+    sha256: sha256(await readFile(path)),
+  };
+}
+
+/** Says which layers do not start from the weights that were given. */
+function sayRandom({ network, settings }: Recipe, from: From): void {
+  const { random } = startOf(buildNetwork(network), settings.seed, from);
+  if (random.length > 0)
+    say(`The classes are others than those of ${from.title}: ${random.join(', ')} start at random`);
 }
 
 /** The recipe that is named or one for such data, with the flags' settings; the network with the data's classes and size. */

@@ -15,16 +15,18 @@ t.test('every recipe of the package can be read, and its network fits its data s
   }
 });
 
-t.test('the recipe fashion-mnist trained the model that ships', async (t) => {
-  const recipe = await readRecipe('fashion-mnist');
-  const { name, architecture, training } = await readModelFolder(packagePath('onnx', 'fashion-mnist'));
-  t.equal(modelNameOf(recipe), name);
-  t.same(recipe.network.config, architecture.config);
-  const { dataset, from, stepsDone, steps, ...settings } = training!;
-  t.same(recipe.settings, settings);
-  t.equal(recipe.dataset, dataset);
-  t.equal(stepsDone, recipe.settings.epochs * Math.floor(60_000 / recipe.settings.batch), 'to the last epoch');
-});
+for (const [model, images] of Object.entries({ 'fashion-mnist': 60_000, 'cifar-10': 50_000 })) {
+  t.test(`the recipe ${model} trained the model that ships`, async (t) => {
+    const recipe = await readRecipe(model);
+    const { name, architecture, training } = await readModelFolder(packagePath('onnx', model));
+    t.equal(modelNameOf(recipe), name);
+    t.same(recipe.network.config, architecture.config);
+    const { dataset, from, stepsDone, steps, ...settings } = training!;
+    t.same(recipe.settings, settings);
+    t.equal(recipe.dataset, dataset);
+    t.equal(stepsDone, recipe.settings.epochs * Math.floor(images / recipe.settings.batch), 'to the last epoch');
+  });
+}
 
 t.test('a recipe may be any JSON file, and its network a JSON file beside it', async (t) => {
   const { settings } = await readRecipe(DEFAULT_RECIPE);

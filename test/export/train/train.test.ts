@@ -6,6 +6,7 @@ import { inMemory, subset } from '../../../export/data/source.js';
 import { sha256 } from '../../../export/files/write.js';
 import { readSafetensors, writeSafetensors } from '../../../export/formats/safetensors.js';
 import { bytesOf, type Tensor } from '../../../export/graph/tensor.js';
+import { buildNetwork } from '../../../export/networks/index.js';
 import { jsonLines } from '../../../export/train/log.js';
 import { TrainingError, type TrainOptions, train } from '../../../export/train/loop.js';
 import { type Recipe, readRecipe, type Settings } from '../../../export/train/recipe.js';
@@ -15,10 +16,12 @@ import {
   loadRun,
   RunError,
   resultCheckpoint,
+  type SavedRun,
   saveRun,
   weightsOf,
 } from '../../../export/train/saved-run.js';
 import { averageRateAt, learningRateAt } from '../../../export/train/schedule.js';
+import { type From, startOf } from '../../../export/train/start.js';
 import { finished, startCli } from '../../helpers/cli.js';
 import { dataPath, small, someImages } from '../../helpers/networks.js';
 
@@ -133,19 +136,35 @@ t.test('a run is resumed with the same settings only', async (t) => {
   t.match(await run(folder, { steps: 3 }), { step: 3 }, 'more steps continue it');
 });
 
+const weightsFrom = (run: SavedRun): From => ({ title: 'the run', weights: weightsOf(run), sha256: 'hash' });
+
 t.test('a run may start from the weights of another one of the same network', async (t) => {
   const [first, second] = [join(t.testdir(), 'first'), join(t.testdirName, 'second')];
   await run(first, { steps: 1 });
-  const from = { run: (await loadRun(first))!, sha256: 'hash' };
+  const from = weightsFrom((await loadRun(first))!);
   const other = { ...recipe, network: { name: 'small', architecture: 'irevnet', config: small } };
   await t.rejects(run(second, {}, { from, recipe: other }), {
     name: 'RunError',
-    message: /the run to start from trained another network \(tiny\): .* is shape \[.*\], expected \[/,
+    message: /the run is of another network: .* is shape \[.*\], expected \[/,
   });
   t.equal(await loadRun(second), undefined, 'nothing was written');
   await run(second, { steps: 1 }, { from });
   t.equal((await loadRun(second))!.from, 'hash');
   t.not(await weightsIn(second), await weightsIn(first), 'it was trained');
+});
+
+t.test('with other classes, all but the last layer starts from the weights that are given', (t) => {
+  const networkOf = (classes: number) => buildNetwork({ architecture: 'irevnet', config: { ...tiny, classes } });
+  const { parameters, statistics } = startOf(networkOf(10), 1);
+  const from = { title: 'the run', weights: new Map([...parameters, ...statistics]), sha256: 'hash' };
+  const start = startOf(networkOf(3), 2, from);
+  t.same(start.random, ['head.linear.weight', 'head.linear.bias']);
+  t.same(start.parameters.get('head.linear.weight')!.dims[0], 3);
+  const { random, ...same } = startOf(networkOf(10), 2, from);
+  t.same([random, same], [[], { parameters, statistics }]);
+  const kept = [...start.parameters].filter(([name]) => !name.startsWith('head.linear'));
+  for (const [name, tensor] of kept) t.equal(tensor, parameters.get(name));
+  t.end();
 });
 
 t.test('a run that an earlier version wrote can be loaded and resumed', async (t) => {
@@ -194,7 +213,7 @@ t.test('weights that are not numbers are not saved, and the checkpoint from befo
   const before = await readFile(checkpointPath(folder));
   // The loss of a step comes from the weights before it: with a rate beyond float32 they are not numbers after the first, and its loss is one.
   const schedule = { kind: 'steps', peak: 1e300, decayAfter: [3], decayFactor: 0.5 } as Settings['schedule'];
-  const from = { run: (await loadRun(folder))!, sha256: 'hash' };
+  const from = weightsFrom((await loadRun(folder))!);
   const other = join(folder, 'other');
   await t.rejects(run(other, { schedule, steps: 1 }, { from }), { name: 'TrainingError', message: /at step 1 / });
   t.equal(await loadRun(other), undefined);
@@ -245,8 +264,8 @@ t.test('schedules rise and fall as they should', async (t) => {
 t.test('the average moves towards the weights, faster in the first steps', async (t) => {
   const [first, second] = [join(t.testdir(), 'first'), join(t.testdirName, 'second')];
   await run(first, { steps: 1 });
-  const from = { run: (await loadRun(first))!, sha256: 'hash' };
-  const runs = [from.run];
+  const runs = [(await loadRun(first))!];
+  const from = weightsFrom(runs[0]!);
   for (const steps of [1, 2]) {
     await run(second, { steps }, { from });
     runs.push((await loadRun(second))!);
@@ -255,7 +274,7 @@ t.test('the average moves towards the weights, faster in the first steps', async
     ['parameters', 'averageParameters'],
     ['statistics', 'averageStatistics'],
   ] as const)
-    for (const name of from.run[kind].keys()) {
+    for (const name of runs[0]![kind].keys()) {
       const [start, one, two] = runs.map((r) => r[averaged]!.get(name)!.data as Float32Array);
       const [, first, second] = runs.map((r) => r[kind].get(name)!.data as Float32Array);
       const moved = (average: ArrayLike<number>, to: ArrayLike<number>, rate: number) =>
