@@ -75,12 +75,15 @@ export function networkFor(
   return fitNetwork(network, { classes: dataset.labels.length, height, width, channels });
 }
 
+/** Images of data of one's own that are set aside to validate on where the recipe sets none aside. */
+const VALIDATION = 2000;
+
 /**
- * The settings of a recipe that was not made for these data: of few images fewer are set aside, at most a tenth, and a batch is
- * at most an eighth of them, so that there are steps.
+ * The settings of a recipe that was not made for these data: some images are set aside to validate on, at most a tenth, and a
+ * batch is at most an eighth of the rest, so that there are steps.
  */
 export function settingsFor(settings: Settings, images: number): Settings {
-  const validation = Math.min(settings.validation, Math.floor(images / 10));
+  const validation = Math.min(settings.validation || VALIDATION, Math.floor(images / 10));
   const batch = Math.max(2, Math.min(settings.batch, Math.floor((images - validation) / 8)));
   return { ...settings, validation, batch };
 }
