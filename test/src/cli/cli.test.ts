@@ -103,7 +103,7 @@ t.test('standard input and output work, also when the reader leaves', async (t) 
 
 t.test('models are listed, and shown whole', async (t) => {
   const listed = await cli('models');
-  t.match(listed, { code: 0, stdout: /^cifar-10\n[^]*^fashion-mnist\n/m });
+  t.match(listed, { code: 0, stdout: /^cifar-10\n[\s\S]*^fashion-mnist\n/m });
   const shown = await cli('models', 'fashion-mnist', '--json');
   t.match(JSON.parse(shown.stdout), { name: 'fashion-mnist', format: 1 });
 });
