@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Images } from '../../export/data/images.js';
 import { writeAtomically } from '../../export/files/write.js';
 import { type Model, openModel } from '../../export/model/open.js';
@@ -9,6 +9,7 @@ import { type Experiment, runExperiment } from '../analysis/experiment.js';
 import { experimentNamed, experiments } from '../analysis/experiments.js';
 import { type Figure, type FigureFormat, figureFormats } from '../analysis/figure.js';
 import { readConfig, SettingsError, settingOption } from '../common/config.js';
+import { schemaOptions } from '../common/schema-options.js';
 import type { Invert } from '../images/steps.js';
 import { prepareBatch } from '../operations/images.js';
 import { addDataOptions, analysisData, type DataFlags } from './analysis-data.js';
@@ -19,7 +20,7 @@ import { invertOption } from './invert.js';
 import { modelFolder, modelsOption } from './models-folder.js';
 import { whole } from './numbers.js';
 import { stageProgress } from './progress.js';
-import { schemaOptions } from './schema-options.js';
+import { type Supervisor, supervised } from './supervised.js';
 
 interface Flags extends DataFlags, CacheFlags {
   readonly models?: string;
@@ -27,7 +28,8 @@ interface Flags extends DataFlags, CacheFlags {
   readonly pictures?: readonly string[];
   readonly invert: Invert;
   readonly threads: number;
-  readonly figure?: string;
+  readonly figure: readonly string[];
+  readonly supervised?: true;
 }
 
 const ALL = 'all';
@@ -77,9 +79,12 @@ function addOptions(command: Command): Command {
     .addOption(invertOption())
     .addOption(settingOption('maxPixels'))
     .option('--threads <n>', 'threads', whole(1), availableParallelism())
-    .option('--figure <file>', `draw the result; ends in ${endings}`);
+    .option('--figure <file>', `draw the result; ends in ${endings}; may be given several times`, appended, [])
+    .addOption(new Option('--supervised', 'tell the process that started this one, and end with it').hideHelp());
   return addCacheOptions(command);
 }
+
+const appended = (file: string, files: readonly string[]): readonly string[] => [...files, file];
 
 async function analyze(one: Experiment, name: string, flags: Flags, options: object): Promise<void> {
   const draw = figureWriter(flags.figure);
@@ -111,10 +116,11 @@ async function analyzeAll(name: string, flags: Flags): Promise<void> {
 
 const print = (result: unknown): void => void process.stdout.write(`${JSON.stringify(result)}\n`);
 
-/** Opens the model and its data. A signal that ends the process leaves no half-written file. */
+/** Opens the model and its data. With --supervised, progress and what fails are told to the parent process. A signal that ends the process leaves no half-written file. */
 async function withContext(name: string, flags: Flags, use: (context: Context) => Promise<void>): Promise<void> {
   const cleanUp = cleanUpOnSignals();
-  const progress = stageProgress(process.stderr);
+  const supervisor: Supervisor | undefined = flags.supervised && supervised();
+  const progress = supervisor ?? stageProgress(process.stderr);
   try {
     const model = await openModel(modelFolder(flags.models, name));
     await use({
@@ -126,6 +132,9 @@ async function withContext(name: string, flags: Flags, use: (context: Context) =
       progress: progress.show,
       signal: new AbortController().signal,
     });
+  } catch (error) {
+    supervisor?.failed(error as Error);
+    throw error;
   } finally {
     progress.end();
     cleanUp.end();
@@ -143,13 +152,17 @@ async function readPictures(paths: readonly string[], { manifest }: Model, flags
 }
 
 /** Writes figures beside the results; a wrong ending is refused before anything is computed. */
-function figureWriter(path: string | undefined): (figure: Figure, suffix: string) => Promise<void> {
-  if (path === undefined) return async () => {};
-  const [, stem, format] = /^(.*)\.([^.]*)$/s.exec(path) ?? [];
-  if (format === undefined || !Object.hasOwn(figureFormats, format))
-    throw new SettingsError(`--figure ${path}: expected a file that ends in ${endings}`);
-  return async (figure, suffix) =>
-    writeAtomically(`${stem}${suffix}.${format}`, await figureFormats[format as FigureFormat](figure));
+function figureWriter(paths: readonly string[]): (figure: Figure, suffix: string) => Promise<void> {
+  const files = paths.map((path) => {
+    const [, stem, format] = /^(.*)\.([^.]*)$/s.exec(path) ?? [];
+    if (format === undefined || !Object.hasOwn(figureFormats, format))
+      throw new SettingsError(`--figure ${path}: expected a file that ends in ${endings}`);
+    return { stem, format: format as FigureFormat };
+  });
+  return async (figure, suffix) => {
+    for (const { stem, format } of files)
+      await writeAtomically(`${stem}${suffix}.${format}`, await figureFormats[format](figure));
+  };
 }
 
 /** Runs a function; what it says of a wrong experiment or option is wrong usage of the command. */

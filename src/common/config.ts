@@ -187,6 +187,35 @@ export const Config = Type.Object({
     default: '',
     description: 'origins, between commas, whose pages may call the service from a browser; * for all',
   }),
+  analyses: Type.String({
+    default: '',
+    description:
+      'folder of analyses that clients ask for: their queue, their results and features; it survives a restart. The default is a temporary folder, removed at the end',
+  }),
+  datasets: Type.String({
+    default: '',
+    pattern: '^[a-z0-9][a-z0-9._-]{0,63}=[^,]+(,[a-z0-9][a-z0-9._-]{0,63}=[^,]+)*$',
+    words: 'name=path between commas, names of lower-case letters, digits, ".", "_" and "-"',
+    description: 'data sets for analyses; known ones that lie at their usual place need not be named',
+  }),
+  analysisWorkers: Type.Integer({
+    default: 1,
+    minimum: 0,
+    maximum: 64,
+    description: 'analyses that run at once, each a process of low priority; 0: none are taken',
+  }),
+  analysisQueue: Type.Integer({
+    default: 32,
+    minimum: 1,
+    maximum: 10_000,
+    description: 'analyses that wait; more are refused with 429',
+  }),
+  analysesKept: Type.Integer({
+    default: 100,
+    minimum: 1,
+    maximum: 10_000,
+    description: 'analyses that are kept when they are over; the oldest go first',
+  }),
   otlpEndpoint: Type.String({
     default: '',
     variable: 'OTEL_EXPORTER_OTLP_ENDPOINT',

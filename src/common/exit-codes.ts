@@ -15,6 +15,7 @@ export const exitCodes = {
   'not-permitted': 26,
   'self-test-failed': 27,
   'images-skipped': 28,
+  'in-use': 29,
 } as const;
 
 export type ExitReason = keyof typeof exitCodes;

@@ -131,6 +131,47 @@ export const problems = {
     title: 'Inverse failed its self-test',
     advice: 'Export the model with another grid, or use a model whose weights invert.',
   },
+  'unknown-experiment': { status: 404, title: 'Unknown experiment', advice: 'GET /analyses lists the experiments.' },
+  'unknown-dataset': {
+    status: 404,
+    title: 'Unknown data set',
+    advice: 'GET /analyses lists the data sets; the operator names others with --datasets.',
+  },
+  'option-invalid': {
+    status: 400,
+    title: 'Invalid option',
+    advice: 'GET /analyses has the options of every experiment.',
+  },
+  'analysis-malformed': {
+    status: 400,
+    title: 'Malformed analysis',
+    advice: 'Send JSON: {"experiment": "inversion", "data": "fashion-mnist", "options": {"limit": 1000}}.',
+  },
+  'unknown-analysis': {
+    status: 404,
+    title: 'Unknown analysis',
+    advice: 'GET /analyses lists those that are kept; the oldest go first.',
+  },
+  'analysis-unfinished': {
+    status: 409,
+    title: 'There is no figure',
+    advice: 'GET /analyses/{id} tells the state and the error; a figure is there when the state is done.',
+  },
+  'analysis-queue-full': {
+    status: 429,
+    title: 'Too many analyses wait',
+    advice: 'Try again after the seconds in Retry-After, or cancel one that waits.',
+  },
+  'analyses-off': {
+    status: 403,
+    title: 'Analyses are off',
+    advice: 'Start the service with --analysis-workers 1, or run irevnet analyze.',
+  },
+  'analysis-storage': {
+    status: 507,
+    title: 'The analysis cannot be stored',
+    advice: 'The operator makes room, or names another folder with --analyses.',
+  },
   'unknown-route': { status: 404, title: 'Unknown route', advice: '/docs lists the routes.' },
   'method-not-allowed': { status: 405, title: 'Method not allowed', advice: 'The Allow header lists the methods.' },
   'request-malformed': {

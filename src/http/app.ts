@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
+import { Analyses } from '../analysis/jobs/analyses.js';
 import type { Config } from '../common/config.js';
 import type { Engine } from '../engine/engine.js';
 import { createMetrics } from '../observe/metrics.js';
@@ -92,6 +93,10 @@ export async function buildApp(
   installUploads(app);
   await installDocs(app);
   await installPage(app);
-  for (const route of routes) route(app, engine);
+  const analyses = new Analyses(engine, config, logger);
+  // Before connections are waited for: streams of events end with it.
+  app.addHook('preClose', () => analyses.close());
+  await analyses.resume();
+  for (const route of routes) route(app, engine, analyses);
   return app;
 }

@@ -73,5 +73,7 @@ export const mediaTypes = {
   json: 'application/json',
   png: 'image/png',
   gif: 'image/gif',
+  svg: 'image/svg+xml',
+  'vl.json': 'application/json',
 } as const;
 export type Format = keyof typeof mediaTypes;

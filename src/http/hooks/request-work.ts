@@ -49,6 +49,11 @@ export class RequestWork implements Work {
     else this.#releases.push(release);
   }
 
+  /** Lets the reply last as long as its client reads it: for a stream of events. */
+  endless(): void {
+    clearTimeout(this.#timer);
+  }
+
   /** @param answered whether the reply was sent; else the client has gone, and the work is aborted */
   end(answered: boolean): void {
     this.#over = true;

@@ -68,6 +68,7 @@ export async function installDocs(app: FastifyInstance): Promise<void> {
       security: [{}, { key: [] }],
       tags: [
         { name: 'images', description: 'classify, encode, decode, interpolate' },
+        { name: 'analyses', description: 'experiments as jobs' },
         { name: 'models', description: 'what can be served' },
         { name: 'oip', description: 'Open Inference Protocol v2; its errors are {"error": "what was wrong"}' },
         { name: 'service', description: 'health and version' },

@@ -1,5 +1,7 @@
+import type { Analyses } from '../../analysis/jobs/analyses.js';
 import type { Engine } from '../../engine/engine.js';
 import type { App } from '../app-type.js';
+import { analysesRoutes } from './analyses.js';
 import { analyzeRoute } from './analyze.js';
 import { classifyRoute } from './classify.js';
 import { decodeRoute } from './decode.js';
@@ -13,13 +15,14 @@ import { reconstructRoute } from './reconstruct.js';
 import { healthzRoute, readyzRoute, versionRoute } from './service.js';
 
 /** Every route. Adding one is a file and a line here. */
-export const routes: readonly ((app: App, engine: Engine) => void)[] = [
+export const routes: readonly ((app: App, engine: Engine, analyses: Analyses) => void)[] = [
   classifyRoute,
   encodeRoute,
   decodeRoute,
   interpolateRoute,
   reconstructRoute,
   analyzeRoute,
+  analysesRoutes,
   modelsRoute,
   metricsRoute,
   oipRoutes,

@@ -18,6 +18,19 @@ export function schemaOptions({ properties }: TObject): Option[] {
   return Object.entries(properties).map(([key, schema]) => flagOf(key, schema as Described));
 }
 
+/**
+ * Arguments that give these options to a command with flags of the schema, as `schemaOptions` makes them. Values of the
+ * schema's own defaults are left out.
+ */
+export function argumentsOf({ properties }: TObject, options: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(options).flatMap(([key, value]) => {
+    const usual = (properties[key] as Described).default;
+    if (typeof value !== 'boolean') return [`--${dashed(key)}=${[value].flat().join(',')}`];
+    if (value === (usual ?? false)) return [];
+    return [value ? `--${dashed(key)}` : `--no-${dashed(key)}`];
+  });
+}
+
 function flagOf(key: string, schema: Described): Option {
   const { type, enum: choices, description, default: value, minimum, maximum } = schema;
   const range = minimum === undefined ? '' : maximum === undefined ? `from ${minimum}` : `${minimum} to ${maximum}`;
@@ -30,7 +43,9 @@ function flagOf(key: string, schema: Described): Option {
   const numeric = ['integer', 'number'].includes((list ? schema.items?.type : type) ?? '');
   const option = new Option(`--${dashed(key)} <${list ? 'list' : numeric ? 'n' : 'value'}>`, text);
   const one = (part: string) => (numeric ? number(part) : part);
-  return option.argParser((given) => (list ? given.split(',').map((part) => one(part)) : one(given)));
+  return option.argParser((given) =>
+    list ? (given === '' ? [] : given.split(',').map((part) => one(part))) : one(given),
+  );
 }
 
 function number(text: string): number {
