@@ -79,12 +79,15 @@ function addOptions(command: Command): Command {
     .addOption(invertOption())
     .addOption(settingOption('maxPixels'))
     .option('--threads <n>', 'threads', whole(1), availableParallelism())
-    .option('--figure <file>', `draw the result; ends in ${endings}; may be given several times`, appended, [])
+    .option(
+      '--figure <file>',
+      `draw the result; ends in ${endings}; may be given several times`,
+      (file: string, files: string[]) => [...files, file],
+      [],
+    )
     .addOption(new Option('--supervised', 'tell the process that started this one, and end with it').hideHelp());
   return addCacheOptions(command);
 }
-
-const appended = (file: string, files: readonly string[]): readonly string[] => [...files, file];
 
 async function analyze(one: Experiment, name: string, flags: Flags, options: object): Promise<void> {
   const draw = figureWriter(flags.figure);

@@ -21,8 +21,14 @@
  */
 
 import { errorOf } from './error.js';
+import { eventsOf } from './events.js';
 import { type FloatArray, readNpy, writeNpy } from './npy.js';
 import type {
+  Analyses,
+  Analysis,
+  AnalysisFigureOptions,
+  AnalysisRequest,
+  AnalysisResult,
   Classification,
   ClassifyOptions,
   DecodeOptions,
@@ -71,6 +77,18 @@ export interface Client {
   ): Promise<Recoveries[Format]>;
   /** Encodes pictures, decodes their features, and compares. */
   reconstruct(pictures: Upload | readonly Upload[], options?: ImageOptions): Promise<Reconstruction>;
+  /** Queues an experiment. */
+  startAnalysis(request: AnalysisRequest, options?: RequestOptions): Promise<Analysis>;
+  /** Analyses that are kept, the newest first, and what can be asked for. */
+  analyses(options?: RequestOptions): Promise<Analyses>;
+  /** An analysis with its result, which is null until it is done. */
+  analysis(id: string, options?: RequestOptions): Promise<AnalysisResult>;
+  /** An analysis now, and again when it has changed, until it is over or removed, or the service ends. */
+  followAnalysis(id: string, options?: RequestOptions): AsyncGenerator<Analysis, void>;
+  /** The figure of an analysis that is done. */
+  analysisFigure(id: string, options?: AnalysisFigureOptions): Promise<Blob>;
+  /** Cancels an analysis, or removes one that is over. Resolves with what it then is, or was. */
+  deleteAnalysis(id: string, options?: RequestOptions): Promise<Analysis>;
   models(options?: RequestOptions): Promise<Models>;
   model(name: string, options?: RequestOptions): Promise<Model>;
   /** Resolves when every model is loaded; the error's code is `not-ready` before. */
@@ -80,9 +98,11 @@ export interface Client {
 
 interface Request extends RequestOptions {
   readonly query?: Readonly<Record<string, string | number | undefined>>;
-  readonly body?: FormData | Uint8Array<ArrayBuffer>;
+  readonly body?: FormData | Uint8Array<ArrayBuffer> | string;
   /** Media type of a body that is not a form. */
   readonly type?: string;
+  /** By default that of a request with a body, or without one. */
+  readonly method?: 'DELETE';
 }
 
 /**
@@ -92,15 +112,19 @@ interface Request extends RequestOptions {
 export function connect(url: string | URL, { apiKey, fetch = globalThis.fetch }: ConnectOptions = {}): Client {
   const base = `${url}`.replace(/\/*$/, '/');
 
-  async function send(path: string, { query = {}, body, type, signal }: Request): Promise<Response> {
+  async function send(path: string, { query = {}, body, type, signal, method }: Request): Promise<Response> {
     const address = new URL(path, base);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) address.searchParams.set(name, `${value}`);
     }
     const headers = new Headers(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` });
     if (type !== undefined) headers.set('content-type', type);
-    const method = body === undefined ? 'GET' : 'POST';
-    const response = await fetch(address, { method, headers, body: body ?? null, signal: signal ?? null });
+    const response = await fetch(address, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers,
+      body: body ?? null,
+      signal: signal ?? null,
+    });
     if (!response.ok) throw await errorOf(response);
     return response;
   }
@@ -142,12 +166,25 @@ export function connect(url: string | URL, { apiKey, fetch = globalThis.fetch }:
         body: form({ file: [pictures].flat() as Upload[] }),
       }),
 
+    startAnalysis: (request, options) =>
+      json('analyses', { ...options, body: JSON.stringify(request), type: 'application/json' }),
+    analyses: (options) => json('analyses', options),
+    analysis: (id, options) => json(analysisPath(id), options),
+    async *followAnalysis(id, options = {}) {
+      yield* eventsOf<Analysis>(await send(`${analysisPath(id)}/events`, options));
+    },
+    analysisFigure: async (id, { signal, ...query } = {}) =>
+      (await send(`${analysisPath(id)}/figure`, { query, signal })).blob(),
+    deleteAnalysis: (id, options) => json(analysisPath(id), { ...options, method: 'DELETE' }),
+
     models: (options) => json('models', options),
     model: (name, options) => json(`models/${encodeURIComponent(name)}`, options),
     ready: (options) => json('readyz', options),
     version: (options) => json('version', options),
   };
 }
+
+const analysisPath = (id: string): string => `analyses/${encodeURIComponent(id)}`;
 
 function form(fields: Readonly<Record<string, readonly Upload[]>>): FormData {
   const data = new FormData();

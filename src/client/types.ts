@@ -68,6 +68,56 @@ export interface Recoveries {
   readonly json: Recovered;
 }
 
+/** An experiment on a model and a data set, as a job of the service. */
+export interface Analysis {
+  readonly id: string;
+  readonly experiment: string;
+  readonly model: string;
+  /** Name of a data set. */
+  readonly data: string;
+  /** Those that were given; defaults stand for the others. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+  /** Of one that runs; null before its first stage. */
+  readonly progress: { readonly done: number; readonly total: number; readonly what: string } | null;
+  /** Times as in ISO 8601. */
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  /** Why it failed. */
+  readonly error: { readonly code: string; readonly detail: string } | null;
+}
+
+export interface AnalysisResult extends Analysis {
+  /** What `irevnet analyze` prints; null until the state is done. */
+  readonly result: unknown;
+}
+
+export interface Analyses {
+  /** The newest first. */
+  readonly analyses: readonly Analysis[];
+  readonly experiments: readonly {
+    readonly name: string;
+    readonly title: string;
+    readonly description: string;
+    /** What it cannot do without: images to try or to learn from, their labels, a network with an inverse. */
+    readonly needs: { readonly data?: 'test' | 'train'; readonly labels?: boolean; readonly inverse?: boolean };
+    /** JSON Schema of its options. */
+    readonly options: Readonly<Record<string, unknown>>;
+  }[];
+  /** Names of data sets. */
+  readonly datasets: readonly string[];
+}
+
+export interface AnalysisRequest {
+  readonly experiment: string;
+  /** Name of a model; the service's default model when it is left out. */
+  readonly model?: string | undefined;
+  /** Name of a data set. */
+  readonly data: string;
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** What is known about a model; openapi.yaml describes every field. */
 export interface Model {
   readonly name: string;
@@ -145,4 +195,9 @@ export interface InterpolateOptions<Format extends keyof Recoveries> extends Ima
   readonly steps?: number | undefined;
   /** png by default: the frames side by side. gif is animated. */
   readonly format?: Format | undefined;
+}
+
+export interface AnalysisFigureOptions extends RequestOptions {
+  /** svg by default; vl.json: the Vega-Lite specification. */
+  readonly format?: 'svg' | 'png' | 'vl.json' | undefined;
 }

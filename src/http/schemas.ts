@@ -118,7 +118,10 @@ export const formatResponse = (description: string, formats: readonly Format[], 
     'Content-Disposition': { type: 'string', description: 'a name for a file with the reply' },
   },
   content: Object.fromEntries(
-    formats.map((format) => [mediaTypes[format], { schema: format === 'json' ? json : Bytes(`as ${format}`) }]),
+    formats.map((format) => [
+      mediaTypes[format],
+      { schema: mediaTypes[format] === mediaTypes.json ? json : Bytes(`as ${format}`) },
+    ]),
   ),
 });
 

@@ -34,7 +34,7 @@ const limit = Type.Optional(
 
 /** The options of a job: those of its experiment, and how many images. */
 export const optionsOf = ({ options }: Pick<Experiment, 'options'>): TObject =>
-  Type.Object({ limit, ...options.properties }, { additionalProperties: false });
+  Type.Object({ limit, ...Type.Partial(options).properties }, { additionalProperties: false });
 
 /**
  * Reads what a client asks for.

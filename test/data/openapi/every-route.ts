@@ -29,7 +29,7 @@ function ok<T>({ data, error, response }: Reply<T>): T {
 }
 
 export async function callEveryRoute(baseUrl: string, send: Send, a: Blob, b: Blob) {
-  const { GET, POST } = createClient<paths>({ baseUrl, fetch: send });
+  const { GET, POST, DELETE } = createClient<paths>({ baseUrl, fetch: send });
   const header = { 'Irevnet-Timeout-Ms': 60_000 };
 
   const { default: name, models } = ok(await GET('/models'));
@@ -81,6 +81,18 @@ export async function callEveryRoute(baseUrl: string, send: Send, a: Blob, b: Bl
       parseAs: 'blob',
     }),
   );
+  const request = { experiment: 'image', model: name, data: 'clothes', options: { spectrum: false, channels: 1 } };
+  const queued = ok(await POST('/analyses', { params: { header }, body: request }));
+  const job = { path: { id: queued.id } };
+  const analyses = {
+    queued,
+    datasets: ok(await GET('/analyses')).datasets.join(),
+    events: ok(await GET('/analyses/{id}/events', { params: job, parseAs: 'text' })),
+    done: ok(await GET('/analyses/{id}', { params: job })),
+    figure: ok(await GET('/analyses/{id}/figure', { params: { ...job, query: { format: 'vl.json' } } })),
+    removed: ok(await DELETE('/analyses/{id}', { params: job })),
+    refused: (await GET('/analyses/{id}', { params: job })).error?.code,
+  };
   const service = {
     live: ok(await GET('/healthz')),
     ready: ok(await GET('/readyz')),
@@ -117,5 +129,5 @@ export async function callEveryRoute(baseUrl: string, send: Send, a: Blob, b: Bl
     unload: (await POST('/v2/repository/models/{model}/unload', { params: { path }, body: {} })).error?.error,
     refused: (await GET('/v2/models/{model}', { params: { path: { model: 'none' } } })).error?.error,
   };
-  return { name, models, manifest, size, classified, decoded, inverted, strip, service, inferred, raw, oip };
+  return { name, models, manifest, size, classified, decoded, inverted, strip, analyses, service, inferred, raw, oip };
 }

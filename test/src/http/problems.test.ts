@@ -6,7 +6,12 @@ import { type ProblemCode, problemCodes, problems } from '../../../src/common/pr
 import { appOn, form, raw, service } from '../../helpers/app.js';
 import { rectangle } from '../../helpers/images.js';
 
-type Request = { method?: 'GET' | 'POST' | 'PUT'; url: string; headers?: Record<string, string>; payload?: Buffer };
+type Request = {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  url: string;
+  headers?: Record<string, string>;
+  payload?: Buffer;
+};
 
 const { engine } = await service(t);
 const grey = rectangle(28, 28, [0], [200]);
@@ -49,10 +54,35 @@ const safetensors = (header: object, bytes: number) => {
 
 const classify = (upload: object, query = '') => ({ method: 'POST', url: `/classify${query}`, ...upload }) as Request;
 const decode = (upload: object, query = '') => ({ method: 'POST', url: `/decode${query}`, ...upload }) as Request;
+const analyse = (body: object) => ({ method: 'POST', url: '/analyses', ...json(body) }) as Request;
 const blend = (upload: object, query = '') => ({ method: 'POST', url: `/interpolate${query}`, ...upload }) as Request;
 
 /** For every code, requests that a client might well send, and that end in it. */
 const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
+  'unknown-experiment': [analyse({ experiment: 'alchemy', data: 'x' }), analyse({ experiment: 'toString', data: 'x' })],
+  'unknown-dataset': [analyse({ experiment: 'image', data: '/etc' }), analyse({ experiment: 'image', data: 'none' })],
+  'option-invalid': [
+    analyse({ experiment: 'image', data: 'x', options: { limit: 0 } }),
+    analyse({ experiment: 'image', data: 'x', options: { limit: '10' } }),
+    analyse({ experiment: 'image', data: 'x', options: { channels: 65 } }),
+    analyse({ experiment: 'image', data: 'x', options: { models: '/etc' } }),
+  ],
+  'analysis-malformed': [
+    { method: 'POST', url: '/analyses' },
+    { method: 'POST', url: '/analyses', ...raw(text('{'), 'application/json') },
+    analyse([]),
+    analyse({ experiment: 'image' }),
+    analyse({ experiment: 'image', data: 1 }),
+    analyse({ experiment: 'image', data: 'x', folder: '/etc' }),
+    analyse({ experiment: 'image', data: 'x', options: [] }),
+  ],
+  'unknown-analysis': [
+    { url: '/analyses/0123456789abcdef' },
+    { url: '/analyses/..%2f..%2fetc%2fpasswd' },
+    { url: '/analyses/0/events' },
+    { url: '/analyses/0/figure' },
+    { method: 'DELETE', url: '/analyses/0' },
+  ],
   'body-empty': [
     classify({}),
     classify(raw(text(''), 'image/png')),
@@ -216,6 +246,10 @@ const requests: Partial<Record<ProblemCode, readonly Request[]>> = {
 
 /** Codes that no single request provokes, or not here; the tests of what gives them do. */
 const elsewhere: readonly ProblemCode[] = [
+  'analysis-unfinished',
+  'analysis-queue-full',
+  'analysis-storage',
+  'analyses-off',
   'not-invertible',
   'model-unavailable',
   'load-failed',
