@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open, rename, rm } from 'node:fs/promises';
-import { constants, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { exitCodes } from '../../common/exit-codes.js';
 import type { Job, JobError } from './job.js';
@@ -23,6 +23,9 @@ const PROGRAM = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 
 /** Milliseconds that a process has to clean up after SIGTERM: while it is in native code, it does not hear the signal. */
 const PATIENCE = 1000;
+
+/** Below the workers of the service, which lower themselves to 10, and above what only runs on an idle machine. */
+const NICENESS = 15;
 
 /** Characters of the standard error that are kept. */
 const MOST_WORDS = 16_384;
@@ -86,7 +89,7 @@ function processOf(args: readonly string[], out: number, signal: AbortSignal, te
 function lower({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
-    setPriority(pid, constants.priority.PRIORITY_LOW);
+    setPriority(pid, NICENESS);
   } catch {
     // It has ended already, and says why.
   }
