@@ -174,6 +174,6 @@ async function asUsage<T>(run: () => T | Promise<T>): Promise<T> {
     return await run();
   } catch (error) {
     const usage = error instanceof AnalysisError && ['unknown-experiment', 'option-invalid'].includes(error.problem);
-    throw usage ? new SettingsError(error.message) : error;
+    throw usage ? new SettingsError(error.message, { cause: error }) : error;
   }
 }

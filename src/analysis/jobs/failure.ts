@@ -1,5 +1,6 @@
 import { DatasetError } from '../../../export/data/index.js';
 import { ModelError } from '../../../export/model/folder.js';
+import { SettingsError } from '../../common/config.js';
 import { AnalysisError } from '../errors.js';
 import type { JobError } from './job.js';
 
@@ -9,7 +10,9 @@ export function failureOf(error: Error): JobError | undefined {
   return code === undefined ? undefined : { code, detail: error.message };
 }
 
-function codeOf(error: Error): string | undefined {
+/** The command takes a wrong option for wrong usage. */
+function codeOf(error: unknown): string | undefined {
+  if (error instanceof SettingsError) return codeOf(error.cause);
   if (error instanceof AnalysisError) return error.problem;
   if (error instanceof DatasetError) return 'data-unusable';
   return error instanceof ModelError ? 'unknown-model' : undefined;

@@ -14,7 +14,7 @@ import { greyPixels } from '../../helpers/images.js';
 import { dataPath } from '../../helpers/networks.js';
 import { generatedTypes, operationOf, readOpenApi } from '../../helpers/openapi.js';
 
-const { app, engine } = await service(t, { workers: 1 });
+const { app, engine } = await service(t, { workers: 1, datasets: `clothes=${dataPath('fashion-mnist')}` });
 const listen = (app: App): Promise<string> => app.listen({ host: '127.0.0.1', port: 0 });
 const url = await listen(app);
 const document = await readOpenApi();
@@ -35,7 +35,7 @@ const checkedFetch: typeof fetch = async (input, init) => {
   if (method === 'POST')
     t.ok(operation.requestBody!.content[mediaType(headers)], `${path} takes ${mediaType(headers)}`);
   const response = await fetch(input, init);
-  const { content } = operation.responses[response.ok ? 200 : 'default']!;
+  const { content } = operation.responses[response.ok ? response.status : 'default']!;
   t.ok(content[mediaType(response.headers)], `${path} replies ${mediaType(response.headers)}`);
   return response;
 };
@@ -54,6 +54,22 @@ t.test('classify takes bytes, files and several pictures', async (t) => {
     several.predictions.map(({ top }) => top[0]!.label),
     ['Ankle boot', 'Sneaker', 'Sneaker'],
   );
+});
+
+t.test('an analysis is started, followed to its end, and removed', async (t) => {
+  const options = { limit: 2, spectrum: false, channels: 1 };
+  const { id, state } = await client.startAnalysis({ experiment: 'image', data: 'clothes', options });
+  t.match(state, /queued|running/);
+  const states: string[] = [];
+  for await (const told of client.followAnalysis(id)) states.push(told.state);
+  t.equal(states.at(-1), 'done');
+  t.match(await client.analysis(id), { id, options, result: { top: Array } });
+  t.equal((await client.analysisFigure(id, { format: 'png' })).type, 'image/png');
+  const { analyses, experiments, datasets } = await client.analyses();
+  t.match(analyses, [{ id }]);
+  t.ok(datasets.includes('clothes') && experiments.some(({ name }) => name === 'image'));
+  t.match(await client.deleteAnalysis(id), { id, state: 'done' });
+  await t.rejects(client.analysis(id), { name: 'ServiceError', code: 'unknown-analysis', status: 404 });
 });
 
 t.test('decode recovers what encode took, in every format', async (t) => {
