@@ -9,7 +9,7 @@ import { optionsOf } from './request.js';
 export interface Places {
   /** The folder of all models. */
   readonly models: string;
-  /** Where its data set lies. */
+  /** Where its data set lies; empty where it is not named any more. */
   readonly data: string;
 }
 
@@ -33,11 +33,11 @@ export function commandOf(job: KeptJob, places: Places, { store, features }: Fol
 
 /** An error without the places that it names, which are no client's business. */
 export function withoutPlaces({ code, detail }: JobError, { model, data }: Asked, places: Places): JobError {
-  const named = detail.replaceAll(places.data, `data set ${data}`);
-  return {
-    code,
-    detail: named
-      .replaceAll(join(places.models, model), `model ${model}`)
-      .replaceAll(places.models, 'the models folder'),
-  };
+  const names = [
+    [places.data, `data set ${data}`],
+    [join(places.models, model), `model ${model}`],
+    [places.models, 'the models folder'],
+  ] as const;
+  const known = names.filter(([place]) => place !== '');
+  return { code, detail: known.reduce((text, [place, name]) => text.replaceAll(place, name), detail) };
 }

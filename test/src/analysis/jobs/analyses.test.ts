@@ -35,7 +35,7 @@ const slow = { experiment: 'inversion', data: 'clothes', options: { images: 200 
 const post = (app: App, body: Body) => app.inject({ method: 'POST', url: '/analyses', payload: JSON.stringify(body) });
 async function begun(app: App, body: Body): Promise<string> {
   const reply = await post(app, body);
-  t.equal(reply.statusCode, 202, reply.body);
+  t.equal(reply.statusCode, 202);
   return reply.json().id;
 }
 const get = async (app: App, url: string): Promise<Body> => (await app.inject(`/analyses${url}`)).json();
@@ -165,14 +165,23 @@ t.test('jobs and results survive a restart; the oldest results go', async (t) =>
   const done = await begun(before, quick);
   await ended(before, done);
   const result = await get(before, `/${done}`);
-  const [first, second, third] = [await begun(before, slow), await begun(before, quick), await begun(before, quick)];
+  const [first, second, third, fourth] = [
+    await begun(before, slow),
+    await begun(before, quick),
+    await begun(before, quick),
+    await begun(before, quick),
+  ];
   await running(before, first);
   const following = events(before, first);
   await before.close();
   t.match((await following).at(-1), { state: 'running' }, 'events end with the service');
 
-  const path = join(analyses, third, 'job.json');
-  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), attempts: 3 }));
+  const edit = (id: string, changes: Body) => {
+    const path = join(analyses, id, 'job.json');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
+  };
+  edit(third, { attempts: 3 });
+  edit(fourth, { data: 'lost' });
   writeFileSync(join(analyses, second, 'job.json.tmp'), '{"half":');
   const after = await open(t, { analyses, analysesKept: 2 });
   t.same(await get(after, `/${done}`), result);
@@ -186,10 +195,12 @@ t.test('jobs and results survive a restart; the oldest results go', async (t) =>
     state: 'failed',
     error: { code: 'analysis-failed', detail: /the service ended 3 times while it ran/ },
   });
-  await until(() => !existsSync(join(analyses, done)) && !existsSync(join(analyses, first)));
+  const lost = { code: 'unknown-dataset', detail: 'there is no data set lost any more' };
+  t.match(await ended(after, fourth), { state: 'failed', error: lost });
+  await until(() => [done, first, second].every((id) => !existsSync(join(analyses, id))));
   t.same(
     ((await get(after, '')).analyses as Body[]).map(({ id }) => id),
-    [third, second],
+    [fourth, third],
   );
 });
 
@@ -266,12 +277,13 @@ t.test('data sets that are not there, or twice, are told at the start', async (t
 });
 
 t.test('a folder that cannot be written is told, and is used once it can', async (t) => {
-  const analyses = join(t.testdir(), 'analyses');
-  const app = await open(t, { analyses });
-  rmSync(analyses, { recursive: true });
-  writeFileSync(analyses, '');
-  t.match((await post(app, quick)).json(), { status: 507, code: 'analysis-storage', detail: /ENOTDIR/ });
+  const app = await open(t);
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = join(t.testdir(), 'missing');
+  const refused = await post(app, quick);
+  if (TMPDIR === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = TMPDIR;
+  t.match(refused.json(), { status: 507, code: 'analysis-storage', detail: /ENOENT/ });
   t.match(await get(app, ''), { analyses: [] });
-  rmSync(analyses);
-  t.match(await ended(app, await begun(app, quick)), { state: 'done' });
+  await cancel(app, await begun(app, quick));
 });
