@@ -96,7 +96,7 @@ export async function buildApp(
   const analyses = new Analyses(engine, config, logger);
   // Before connections are waited for: streams of events end with it.
   app.addHook('preClose', () => analyses.close());
-  await analyses.resume();
+  if (engine.backend.kind !== 'oip') await analyses.resume();
   for (const route of routes) route(app, engine, analyses);
   return app;
 }
