@@ -38,6 +38,6 @@ t.test('every setting has a flag and a variable, and its help says both', async 
     t.equal(option.long, flagOf(key));
     t.equal(option.attributeName(), key);
     t.ok(option.description.includes(variableOf(key)));
-    t.match(rangeOf(key), /^(a whole number from \d+ to \d+|one of |a text|numbers|sizes)/);
+    t.match(rangeOf(key), /^(a whole number from \d+ to \d+|one of |a text|numbers|sizes|name=path)/);
   }
 });
