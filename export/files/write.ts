@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { appearance, checkFolder, followed, isStream, keepAppearance } from './place.js';
 import { beside } from './temporary.js';
 
@@ -31,6 +31,23 @@ export async function writeAtomically(path: string, data: Uint8Array | Chunks | 
     // When a disk is full, the system does not say where.
     throw Object.assign(error, { path: error.path ?? place });
   });
+}
+
+/**
+ * Whether `writeAtomically` could write here, asked before hours of work.
+ * @throws a system error: EISDIR when the path is a folder, EACCES or EROFS when nothing may be written there, ENOTDIR when
+ * the path leads through a file
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const place = await followed(path);
+  if (isStream(path, await appearance(place))) return;
+  await checkFolderAbove(dirname(resolve(place)));
+}
+
+async function checkFolderAbove(folder: string): Promise<void> {
+  const found = await appearance(folder);
+  checkFolder(folder, found);
+  if (found === undefined) await checkFolderAbove(dirname(folder));
 }
 
 /** Size and hash of a file, as a manifest lists them. */

@@ -40,10 +40,16 @@ const look: Config = {
 export const specification = (figure: Figure): TopLevelSpec =>
   ({ $schema: 'https://vega.github.io/schema/vega-lite/v6.json', config: look, ...figure }) as TopLevelSpec;
 
-/** Draws a figure as SVG. Vega is large, and loaded only here. */
-export async function drawSvg(figure: Figure): Promise<string> {
+/**
+ * Draws a figure as SVG. Vega is large, and loaded only here.
+ * @param labels for screen readers at every mark; a page that labels the whole figure leaves them out
+ */
+export async function drawSvg(figure: Figure, { labels = true } = {}): Promise<string> {
   const [{ parse, View }, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
-  const view = new View(parse(compile(specification(figure)).spec), { renderer: 'none' });
+  const spec = specification(figure);
+  const view = new View(parse(compile({ ...spec, config: { ...spec.config, aria: labels } }).spec), {
+    renderer: 'none',
+  });
   try {
     return await view.toSVG();
   } finally {

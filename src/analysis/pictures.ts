@@ -23,7 +23,8 @@ export function pictured(url: string, title: string, subtitle: string, wide = SH
     width: wide,
     height: tall,
     data: { values: [{ url }] },
-    mark: { type: 'image', width: wide, height: tall },
+    // Without a description, the label for screen readers would be the bytes of the picture.
+    mark: { type: 'image', width: wide, height: tall, description: title },
     encoding: { url: { field: 'url', type: 'nominal' }, x: { value: wide / 2 }, y: { value: tall / 2 } },
   };
 }

@@ -1,35 +1,16 @@
-import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
-import type { Images } from '../../export/data/images.js';
-import { writeAtomically } from '../../export/files/write.js';
-import { type Model, openModel } from '../../export/model/open.js';
-import type { Context, Pictures } from '../analysis/context.js';
-import { AnalysisError } from '../analysis/errors.js';
+import { checkWritable, writeAtomically } from '../../export/files/write.js';
+import { eachExperiment } from '../analysis/each.js';
 import { type Experiment, runExperiment } from '../analysis/experiment.js';
 import { experimentNamed, experiments } from '../analysis/experiments.js';
 import { type Figure, type FigureFormat, figureFormats } from '../analysis/figure.js';
-import { readConfig, SettingsError, settingOption } from '../common/config.js';
+import { SettingsError } from '../common/config.js';
+import { exitCodes } from '../common/exit-codes.js';
 import { schemaOptions } from '../common/schema-options.js';
-import type { Invert } from '../images/steps.js';
-import { prepareBatch } from '../operations/images.js';
-import { addDataOptions, analysisData, type DataFlags } from './analysis-data.js';
-import { addCacheOptions, type CacheFlags, cacheOf } from './feature-cache.js';
-import { readInputs } from './files.js';
-import { cleanUpOnSignals } from './interrupt.js';
-import { invertOption } from './invert.js';
-import { modelFolder, modelsOption } from './models-folder.js';
-import { whole } from './numbers.js';
-import { stageProgress } from './progress.js';
-import { type Supervisor, supervised } from './supervised.js';
+import { addContextOptions, asUsage, type ContextFlags, ended, withContext } from './analysis-context.js';
 
-interface Flags extends DataFlags, CacheFlags {
-  readonly models?: string;
-  readonly maxPixels?: string;
-  readonly pictures?: readonly string[];
-  readonly invert: Invert;
-  readonly threads: number;
+interface Flags extends ContextFlags {
   readonly figure: readonly string[];
-  readonly supervised?: true;
 }
 
 const ALL = 'all';
@@ -74,11 +55,7 @@ const given = (flags: object, key: string): [string, unknown][] => {
 };
 
 function addOptions(command: Command): Command {
-  addDataOptions(command.argument('<model>', 'name of the model').addOption(modelsOption()))
-    .option('--pictures <files...>', 'pictures of your own, for experiments that look at single ones')
-    .addOption(invertOption())
-    .addOption(settingOption('maxPixels'))
-    .option('--threads <n>', 'threads', whole(1), availableParallelism())
+  return addContextOptions(command)
     .option(
       '--figure <file>',
       `draw the result; ends in ${endings}; may be given several times`,
@@ -86,11 +63,10 @@ function addOptions(command: Command): Command {
       [],
     )
     .addOption(new Option('--supervised', 'tell the process that started this one, and end with it').hideHelp());
-  return addCacheOptions(command);
 }
 
 async function analyze(one: Experiment, name: string, flags: Flags, options: object): Promise<void> {
-  const draw = figureWriter(flags.figure);
+  const draw = await figureWriter(flags.figure);
   await withContext(name, flags, async (context) => {
     const result = await asUsage(() => runExperiment(one, context, options));
     await draw(one.figure(result), '');
@@ -98,20 +74,17 @@ async function analyze(one: Experiment, name: string, flags: Flags, options: obj
   });
 }
 
-/** Runs every experiment. One that cannot run is passed over, with the reason in its place. */
+/** Runs every experiment. One that cannot run, or fails, is passed over, with the reason in its place. */
 async function analyzeAll(name: string, flags: Flags): Promise<void> {
-  const draw = figureWriter(flags.figure);
-  await withContext(name, flags, async (context) => {
+  const draw = await figureWriter(flags.figure);
+  await withContext(name, flags, async (context, say) => {
     const results: Record<string, unknown> = {};
-    for (const one of Object.values(experiments)) {
-      try {
-        const result = await runExperiment(one, context);
-        results[one.name] = result;
-        await draw(one.figure(result), `-${one.name}`);
-      } catch (error) {
-        if (!(error instanceof AnalysisError)) throw error;
-        results[one.name] = { skipped: error.message };
-      }
+    for await (const outcome of eachExperiment(context, Object.values(experiments))) {
+      const { experiment, ...ending } = outcome;
+      say(ended(outcome));
+      results[experiment.name] = ending.kind === 'done' ? ending.result : { [ending.kind]: ending.reason };
+      if (ending.kind === 'done') await draw(experiment.figure(ending.result), `-${experiment.name}`);
+      if (ending.kind === 'failed') process.exitCode = exitCodes.failure;
     }
     print(results);
   });
@@ -119,61 +92,17 @@ async function analyzeAll(name: string, flags: Flags): Promise<void> {
 
 const print = (result: unknown): void => void process.stdout.write(`${JSON.stringify(result)}\n`);
 
-/** Opens the model and its data. With --supervised, progress and what fails are told to the parent process. A signal that ends the process leaves no half-written file. */
-async function withContext(name: string, flags: Flags, use: (context: Context) => Promise<void>): Promise<void> {
-  const cleanUp = cleanUpOnSignals();
-  const supervisor: Supervisor | undefined = flags.supervised && supervised();
-  const progress = supervisor ?? stageProgress(process.stderr);
-  try {
-    const model = await openModel(modelFolder(flags.models, name));
-    await use({
-      model,
-      data: await analysisData(model, flags),
-      pictures: flags.pictures && (await readPictures(flags.pictures, model, flags)),
-      threads: flags.threads,
-      cache: cacheOf(flags),
-      progress: progress.show,
-      signal: new AbortController().signal,
-    });
-  } catch (error) {
-    supervisor?.failed(error as Error);
-    throw error;
-  } finally {
-    progress.end();
-    cleanUp.end();
-  }
-}
-
-async function readPictures(paths: readonly string[], { manifest }: Model, flags: Flags): Promise<Pictures> {
-  const { maxPixels } = readConfig(flags.maxPixels === undefined ? {} : { maxPixels: flags.maxPixels });
-  const files = await readInputs(paths);
-  const { pixels } = await prepareBatch(files, manifest, { invert: flags.invert, maxPixels, names: paths });
-  const { height, width, channels } = manifest.input;
-  const labels = new Uint16Array(paths.length);
-  const images: Images = { count: paths.length, height, width, channels, pixels: pixels.data, labels };
-  return { names: paths, images };
-}
-
-/** Writes figures beside the results; a wrong ending is refused before anything is computed. */
-function figureWriter(paths: readonly string[]): (figure: Figure, suffix: string) => Promise<void> {
+/** Writes figures beside the results; a wrong ending, or place, is refused before anything is computed. */
+async function figureWriter(paths: readonly string[]): Promise<(figure: Figure, suffix: string) => Promise<void>> {
   const files = paths.map((path) => {
     const [, stem, format] = /^(.*)\.([^.]*)$/s.exec(path) ?? [];
     if (format === undefined || !Object.hasOwn(figureFormats, format))
       throw new SettingsError(`--figure ${path}: expected a file that ends in ${endings}`);
     return { stem, format: format as FigureFormat };
   });
+  for (const path of paths) await checkWritable(path);
   return async (figure, suffix) => {
     for (const { stem, format } of files)
       await writeAtomically(`${stem}${suffix}.${format}`, await figureFormats[format](figure));
   };
-}
-
-/** Runs a function; what it says of a wrong experiment or option is wrong usage of the command. */
-async function asUsage<T>(run: () => T | Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    const usage = error instanceof AnalysisError && ['unknown-experiment', 'option-invalid'].includes(error.problem);
-    throw usage ? new SettingsError(error.message, { cause: error }) : error;
-  }
 }

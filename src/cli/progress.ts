@@ -104,6 +104,8 @@ export function stageProgress(out: NodeJS.WriteStream) {
       const text = `${stage} ${done} of ${total}`;
       out.write(out.isTTY ? `\r\x1b[K${bar(done / total)} ${text}`.slice(0, out.columns + 4) : `${text}\n`);
     },
+    /** Writes a line that stays. */
+    say: (line: string) => void out.write(`${out.isTTY ? '\r\x1b[K' : ''}${line}\n`),
     end: () => void (out.isTTY && out.write('\r\x1b[K')),
   };
 }
