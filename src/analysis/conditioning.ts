@@ -284,7 +284,7 @@ function figure({ spectra, byDepth, method, inputs }: Result): Figure {
         encoding: {
           x: { field: 'rank', type: 'quantitative', title: 'rank', scale: { domain: [1, inputs], nice: false } },
           y: { field: 'value', type: 'quantitative', title: 'singular value', scale: { type: 'log', nice: false } },
-          color: { field: 'image', type: 'nominal', title: 'image', legend: { orient: 'bottom-left' } },
+          color: { field: 'image', type: 'nominal', title: 'image', legend: { orient: 'top-right' } },
         },
       },
       {
@@ -321,7 +321,8 @@ function figure({ spectra, byDepth, method, inputs }: Result): Figure {
       },
     ],
   };
-  return { vconcat: [spectrum, depthwise] } as unknown as Figure;
+  // A legend of its own: one that is shared stands outside of the panel.
+  return { hconcat: [spectrum, depthwise], resolve: { scale: { color: 'independent' } } } as unknown as Figure;
 }
 
 /** Singular values of ∂Φ. */

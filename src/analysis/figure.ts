@@ -31,6 +31,7 @@ const look: Config = {
   header: { titleFontSize: 12, labelFontSize: 12 },
   legend: { titleFontSize: 12, labelFontSize: 11 },
   range: { category: [...colours] },
+  mark: { color: colours[0] },
   line: { strokeWidth: 2 },
   point: { filled: true, size: 45 },
   text: { fontSize: 11 },

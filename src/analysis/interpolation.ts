@@ -320,7 +320,9 @@ function figure({ lines, pictures }: Result): Figure {
   });
   const of = (key: 'excess' | 'distance') => lines.map(({ t, features }) => row(t, 'features', features[key]));
   return {
-    vconcat: [
+    columns: 2,
+    resolve: { scale: { color: 'independent' } },
+    concat: [
       pictured(
         pictures.lines.picture,
         'Lines between two images',

@@ -212,7 +212,6 @@ interface Where {
 interface Lost {
   readonly image: number;
   readonly pixels: number;
-  readonly canvas: Floats;
   readonly back: Floats;
   readonly before: Tensor<'uint8'>;
   readonly after: Tensor<'uint8'>;
@@ -266,7 +265,7 @@ async function roundTrips(passes: Passes, images: Images, make: Kind): Promise<R
     const back = await passes.decode(features);
     compare(found, canvas, back.canvas);
     found.correct += countCorrect(logits, some.labels);
-    if (pixels) comparePixels(found, from, canvas, back.canvas, pixels, back.pixels);
+    if (pixels) comparePixels(found, from, back.canvas, pixels, back.pixels);
   }
   return found;
 }
@@ -283,7 +282,6 @@ function compare(found: Returned, canvas: Floats, back: Floats): void {
 function comparePixels(
   found: Returned,
   from: number,
-  canvas: Floats,
   back: Floats,
   before: Tensor<'uint8'>,
   after: Tensor<'uint8'>,
@@ -297,7 +295,6 @@ function comparePixels(
     found.worst = {
       image: from + n,
       pixels,
-      canvas: rows(canvas, n, n + 1),
       back: rows(back, n, n + 1),
       before: a,
       after: b,
@@ -419,8 +416,20 @@ function borderRms({ input: { padding, mean, std } }: Network, { dims, data }: F
   });
 }
 
-async function drawn(network: Network, { set, grid, image, pixels, canvas, back, before, after }: Lost & Where) {
-  const residual = minus(levelsOf(network, back), levelsOf(network, canvas));
+/** Pixels [N, H, W, C] as grey levels [N, C, H, W]. */
+function asLevels({ dims, data }: Tensor<'uint8'>): Floats {
+  const [count, height, width, channels] = dims as [number, number, number, number];
+  const plane = height * width;
+  const level = (_: unknown, i: number) => {
+    const [n, c, at] = [Math.floor(i / (channels * plane)), Math.floor(i / plane) % channels, i % plane];
+    return data[(n * plane + at) * channels + c]!;
+  };
+  return tensor('float32', [count, channels, height, width], Float32Array.from({ length: data.length }, level));
+}
+
+async function drawn(network: Network, { set, grid, image, pixels, back, before, after }: Lost & Where) {
+  // From the pixels, not from the canvas: a coarse grid loses them before Φ, which then gives the canvas back exactly.
+  const residual = minus(levelsOf(network, back), asLevels(before));
   const largest = peakOf(residual, 0);
   const picture = await sheetUrl([[tileOf(before, 0), tileOf(after, 0), residualTile(residual, 0, largest)]]);
   return { set, grid, image, pixels, largest, scale: largest, picture };
@@ -537,7 +546,7 @@ function figure({ sets, grids, byDepth, lost }: Result): Figure {
           ),
         ]),
   ];
-  return { vconcat: panels, resolve: { scale: { color: 'independent' } } } as unknown as Figure;
+  return { concat: panels, columns: 2, resolve: { scale: { color: 'independent' } } } as unknown as Figure;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)}%`;

@@ -284,7 +284,9 @@ function figure({ methods: found, picture, columns }: Result): Figure {
     title: 'pairs in which the class is that of the target, with 95% intervals',
   };
   return {
-    vconcat: [
+    columns: 2,
+    resolve: { scale: { color: 'independent' } },
+    concat: [
       pictured(picture, 'Pictures with the same logits', `columns: ${columns.join(', ')}; a row is a pair`),
       {
         title: { text: 'What the classifier says', subtitle: 'target: B of places and channels, A of the others' },

@@ -242,7 +242,11 @@ function figure({ accuracy, strengths, correlations, points }: Result): Figure {
       y: { field: 'withstood', type: 'quantitative', title: 'strength withstood' },
     },
   }));
-  return { concat: [accuracies, ...scatter], columns: 2 } as unknown as Figure;
+  return {
+    concat: [accuracies, ...scatter],
+    columns: 2,
+    resolve: { scale: { color: 'independent' } },
+  } as unknown as Figure;
 }
 
 /** Accuracy under small changes. */

@@ -73,7 +73,11 @@ function factsOf({ model: { manifest, network }, data, pictures, threads }: Cont
 
 /** The command as a shell takes it, so that a reader can run it again. */
 function calledAs(name: string, command: Command): string {
-  const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli');
+  const given = command.options.filter((option) => {
+    const key = option.attributeName();
+    // --cache and --no-cache are one value.
+    return command.getOptionValueSource(key) === 'cli' && option.negate === (command.getOptionValue(key) === false);
+  });
   const flags = given.flatMap((option) => {
     const value: unknown = command.getOptionValue(option.attributeName());
     if (typeof value === 'boolean') return [option.long!];

@@ -4,6 +4,7 @@ import { drawSvg } from '../analysis/figure.js';
 import { type Chapter, type Claim, type Finding, type Judgement, untestable } from './chapter.js';
 import { chapters } from './chapters/index.js';
 import { type Html, html, verbatim } from './html.js';
+import { slim } from './slim.js';
 import { style } from './style.js';
 
 /** What was run: the first thing that a reader needs to know. */
@@ -132,7 +133,7 @@ const reason = (outcome: Extract<Outcome, { reason: string }>): Html =>
     : html`<p class="fails"><strong>Failed:</strong> ${outcome.reason}.</p>`;
 
 const quoted = (one: Judged): Html => html`<blockquote>
-<p>${one.claim.says} <cite>${one.claim.source}</cite></p>
+<p>${one.claim.says} <cite>(${one.claim.source})</cite></p>
 <p>${badge(one)}: ${one.because}. <cite>It holds if ${one.claim.threshold}.</cite></p>
 </blockquote>
 `;
@@ -140,7 +141,7 @@ const quoted = (one: Judged): Html => html`<blockquote>
 /** A figure as inline SVG; a sentence where it cannot be drawn. */
 async function shown({ name, title, figure }: Experiment, result: unknown): Promise<Html> {
   try {
-    const svg = await drawSvg(figure(result), { labels: false });
+    const svg = await slim(await drawSvg(figure(result), { labels: false }));
     return html`<figure>${verbatim(inline(svg, name, title))}</figure>`;
   } catch (error) {
     return html`<p class="fails">The figure could not be drawn: ${(error as Error).message}.</p>`;

@@ -41,7 +41,7 @@ table { border-collapse: collapse; width: 100%; font-size: .8125rem; line-height
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; }
 td.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.verdict { font-weight: 700; }
+.verdict { font-weight: 700; white-space: nowrap; }
 .holds { color: var(--holds); }
 .fails { color: var(--fails); }
 .open { color: var(--open); }
@@ -49,8 +49,7 @@ blockquote { margin: 1.25rem 0; padding: .1rem 0 .1rem 1rem; border-left: 3px so
 blockquote p { margin: .35rem 0; }
 cite { color: var(--soft); font-style: normal; }
 figure { margin: 1.5rem 0; }
-figure svg { display: block; max-width: 100%; height: auto; }
-figure image { image-rendering: pixelated; }
+figure svg { display: block; max-width: 100%; height: auto; font-family: 'DejaVu Sans', Verdana, sans-serif; }
 figcaption { color: var(--soft); font-size: .8125rem; }
 @media print {
   @page { margin: 18mm 16mm; }

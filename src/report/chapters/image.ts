@@ -23,7 +23,7 @@ const findings = ({ top, margin, inversion, gradient, spectrum }: Result): Findi
 export const image = chapter(experiment, {
   measures:
     'One picture from end to end: what the network sees, its best labels, what comes back and what does not, the spectrum of ∂Φ there, and the channels that vary most after some of the blocks. No statement is tested.',
-  options: { channels: 6, depths: [] },
+  options: { channels: 6 },
   findings,
   claims: [],
 });

@@ -46,18 +46,19 @@ function noisy(result: Result): Judgement {
 export const interpolation = chapter(experiment, {
   measures:
     'The features of two images are joined by a straight line, and points of it are decoded: every one is a picture, because Φ has an inverse everywhere. The control is the line between the pixels of the same two images, which only fades one into the other. How far decoded pictures are from it, whether they leave the range of pixels and how much they vary from pixel to pixel tells what the features have made of the picture. Blends of four images and class means are treated alike.',
+  options: { shown: 2, grid: 4 },
   findings,
   claims: [
     {
       says: 'A straight line between features is not a straight line between images.',
       source: `${PAPER}, section 4.3`,
-      threshold: 'in the middle, the median distance from the pixel line is at least a tenth of its length',
+      threshold: 'the median distance from the pixel line is at least a tenth of its length in the middle',
       judge: curved,
     },
     {
       says: 'The pictures in between are noisy.',
       source: `${PAPER}, section 4.3`,
-      threshold: 'in the middle, the median total variation is above that between the pixels; 95% intervals apart',
+      threshold: 'the median total variation in the middle is above that between the pixels; 95% intervals apart',
       judge: noisy,
     },
   ],

@@ -95,19 +95,19 @@ export const inversion = chapter(experiment, {
     {
       says: 'The explicit inverse brings images back with a relative error of 3e-6 to 5e-6.',
       source: `${PAPER}, section 3`,
-      threshold: 'on plain floats, the median over test images is at most 5e-6, and all are finite',
+      threshold: 'the median over test images is at most 5e-6 on plain floats, and all are finite',
       judge: asPublished,
     },
     {
       says: 'On a fixed-point grid the inverse is exact: every image comes back in every float32 bit.',
       source: 'irevnet, docs/researcher.md',
-      threshold: 'all test images, on the grid of the model',
+      threshold: 'all test images come back so, on the grid of the model',
       judge: exact,
     },
     {
       says: 'Far from the data the inverse can explode.',
       source: 'Behrmann et al. 2021, Exploding Inverses',
-      threshold: 'on plain floats, some image of some other set comes back with a relative error above 1%',
+      threshold: 'some image of some other set comes back with a relative error above 1% on plain floats',
       judge: explodes,
     },
   ],

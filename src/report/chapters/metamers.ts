@@ -43,19 +43,20 @@ function survives(result: Result): Judgement {
 export const metamers = chapter(experiment, {
   measures:
     'Because Φ has an inverse, features can be changed at will and looked at as pictures. For pairs of images A and B, the features of B are changed so that the classifier cannot tell them from A’s, or from B’s: by permuting places, over which the head averages, and by Newton steps through the head alone. A random step of the same length is the control. At last the picture is clipped, rounded to 8 bits and encoded again.',
+  options: { shown: 4 },
   findings,
   claims: [
     {
       says: 'There are pictures that look like one image and have the logits of another.',
       source: INVARIANCE,
       threshold:
-        'by Newton steps, at least 95% of the pairs are classified as A, and the median picture is nearer to B',
+        'at least 95% of the pairs are classified as A after the Newton steps, and the median picture is nearer to B',
       judge: deceived,
     },
     {
       says: 'They remain so as ordinary pictures of 8 bits.',
       source: 'a question of this report',
-      threshold: 'after clipping, rounding and encoding again, at least 95% of the pairs are classified as A',
+      threshold: 'at least 95% of the pairs are classified as A after clipping, rounding and encoding again',
       judge: survives,
     },
   ],

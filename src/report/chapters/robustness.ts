@@ -7,10 +7,12 @@ type Result = Static<typeof experiment.result>;
 
 const properties = { gradient: 'norm of the gradient', largest: 'largest singular value', margin: 'margin' } as const;
 
+const levels = (strength: number): string => `${strength} grey level${strength === 1 ? '' : 's'}`;
+
 const findings = ({ images, accuracy, strengths, withstood, correlations }: Result): Finding[] => [
   { what: `accuracy on ${images} images as they are`, ...shared(accuracy) },
   ...strengths.map(({ strength, fgsm, noise }) => ({
-    what: `accuracy after a step of ${strength} grey levels along the gradient`,
+    what: `accuracy after a step of ${levels(strength)} along the gradient`,
     ...shared(fgsm),
     control: `${percent(noise.share)} at random`,
   })),
@@ -27,7 +29,7 @@ function directed({ strengths }: Result): Judgement {
   const { strength, fgsm, noise } = found ?? strengths.at(-1)!;
   return holdsIf(
     found !== undefined,
-    `${percent(fgsm.share)} along the gradient, ${percent(noise.share)} at random, at ${strength} grey levels`,
+    `${percent(fgsm.share)} along the gradient, ${percent(noise.share)} at random, at ${levels(strength)}`,
   );
 }
 
