@@ -263,9 +263,13 @@ async function atDepth(
   return { largest, smallest, condition, quantiles: QUANTILES.map((q) => quantile(ascending, q)), sumOfLogs };
 }
 
+/** Points of a curve that are drawn. */
+const DRAWN = 256;
+
 function figure({ spectra, byDepth, method, inputs }: Result): Figure {
   const curves = spectra.flatMap(({ image, label, values, trailing }) =>
-    [...values, ...trailing].map((value, i) => ({
+    [...values, ...trailing].map((value, i, { length }) => ({
+      shown: i % Math.ceil(length / DRAWN) === 0 || i === length - 1,
       image: `${image + 1} ${label}`,
       // From the end where those between are not known.
       rank: i < values.length ? i + 1 : inputs - trailing.length + (i - values.length) + 1,
@@ -277,7 +281,7 @@ function figure({ spectra, byDepth, method, inputs }: Result): Figure {
       text: 'Singular values of ∂Φ',
       subtitle: `${method === 'exact' ? 'all' : 'the leading and trailing ones'} of ${inputs}; a line an image`,
     },
-    data: { values: curves.filter(({ value }) => value > 0) },
+    data: { values: curves.filter(({ value, shown }) => shown && value > 0) },
     layer: [
       {
         mark: method === 'exact' ? { type: 'line', strokeWidth: 1.2 } : { type: 'point', size: 14 },

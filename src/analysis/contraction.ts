@@ -243,7 +243,7 @@ function figure({ model, data, train, streamImages, averaged, streams }: Result)
       subtitle: `${model}, ${data}: averaged channels of ${train} training images; whole streams of ${streamImages} test images`,
     },
     concat: panels,
-    columns: 3,
+    columns: 2,
     spacing: { row: 40, column: 100 },
   } as unknown as Figure;
 }

@@ -25,7 +25,7 @@ const look: Config = {
   font: FONT,
   background: 'white',
   padding: 12,
-  view: { stroke: null, continuousWidth: 420, continuousHeight: 280 },
+  view: { stroke: null, continuousWidth: 340, continuousHeight: 240 },
   title: { anchor: 'start', fontSize: 14, fontWeight: 'bold', offset: 12, subtitleFontSize: 11, subtitleColor: '#555' },
   axis: { titleFontSize: 12, labelFontSize: 11, titleFontWeight: 'normal', gridColor: '#e4e4e4', domainColor: '#666' },
   header: { titleFontSize: 12, labelFontSize: 12 },

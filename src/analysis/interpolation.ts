@@ -10,6 +10,7 @@ import { AnalysisError } from './errors.js';
 import { experiment } from './experiment.js';
 import type { Figure } from './figure.js';
 import { predictions } from './logits.js';
+import { PANEL } from './panel.js';
 import { levelsOf, type Passes, withPasses } from './passes.js';
 import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Spread, seed, spreadOf } from './statistics.js';
@@ -293,7 +294,7 @@ function figure({ lines, pictures }: Result): Figure {
   const panel = (title: string, axis: string, rows: object[]) => ({
     title,
     data: { values: rows },
-    width: 420,
+    width: PANEL.width,
     height: 170,
     layer: [
       {

@@ -17,6 +17,7 @@ import { gradientSigns, moved } from './fgsm.js';
 import type { Figure } from './figure.js';
 import { canvasShape } from './jacobian.js';
 import { countCorrect, predictions } from './logits.js';
+import { PANEL } from './panel.js';
 import { blackBorder, levelsOf, type Passes, withPasses } from './passes.js';
 import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
@@ -501,7 +502,7 @@ function figure({ sets, grids, byDepth, lost }: Result): Figure {
               : []),
           ]),
       },
-      width: 420,
+      width: PANEL.width,
       mark: { type: 'line', point: true },
       encoding: {
         x: {

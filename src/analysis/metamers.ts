@@ -15,6 +15,7 @@ import { colours, type Figure } from './figure.js';
 import { measures, pairsOf } from './interpolation.js';
 import { predictions } from './logits.js';
 import { reachLogits } from './newton.js';
+import { PANEL } from './panel.js';
 import { blackBorder, clipped, levelsOf, type Passes, withPasses } from './passes.js';
 import { Picture, pictured, sheetUrl } from './pictures.js';
 import { Share, Spread, seed, shareOf, spreadOf } from './statistics.js';
@@ -290,7 +291,7 @@ function figure({ methods: found, picture, columns }: Result): Figure {
       pictured(picture, 'Pictures with the same logits', `columns: ${columns.join(', ')}; a row is a pair`),
       {
         title: { text: 'What the classifier says', subtitle: 'target: B of places and channels, A of the others' },
-        width: 420,
+        width: PANEL.width,
         height: { step: 18 },
         data: { values: points },
         encoding,
@@ -304,7 +305,7 @@ function figure({ methods: found, picture, columns }: Result): Figure {
       },
       {
         title: 'How far its picture is from B',
-        width: 420,
+        width: PANEL.width,
         height: { step: 24 },
         data: {
           values: found.map(({ method, picture: { change } }) => ({

@@ -207,7 +207,8 @@ function figure({ model, data, train, test, dimensions, all, components, explain
       },
       {
         mark: { type: 'text', fontWeight: 'bold' },
-        encoding: { ...place('median'), text: { field: 'label' }, color: ofClass },
+        // Black: not every colour of a class can be read on white.
+        encoding: { ...place('median'), text: { field: 'label' } },
       },
     ],
   };

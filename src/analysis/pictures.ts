@@ -11,7 +11,7 @@ export async function sheetUrl(lines: readonly (readonly Tile[])[]): Promise<str
 }
 
 /** Pixels that a picture is wide in a figure. */
-const SHOWN = 420;
+const SHOWN = 340;
 
 /** A picture, as a data URL, as a part of a figure. Its size is read from the PNG's header. @param wide in pixels of the figure */
 export function pictured(url: string, title: string, subtitle: string, wide = SHOWN): object {

@@ -1,6 +1,7 @@
 /** Colours of the figures, and what they become on a dark ground. Figures are drawn for a light one. */
 const inTheDark: Readonly<Record<string, string>> = {
   white: '#15181b',
+  black: '#e8eaec',
   '#000': '#e8eaec',
   '#000000': '#e8eaec',
   '#555': '#a9afb5',
@@ -25,7 +26,7 @@ export const style = `
 ${darkened}
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 64rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.55 Charter, 'Bitstream Charter', 'Source Serif 4', Georgia, 'DejaVu Serif', serif; }
 h1, h2, h3, table, figcaption, dl, .verdict, nav { font-family: system-ui, 'DejaVu Sans', Verdana, sans-serif; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; }

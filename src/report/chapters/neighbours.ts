@@ -19,7 +19,7 @@ const findings = ({ depths, names }: Result): Finding[] =>
 export const neighbours = chapter(experiment, {
   measures:
     'The training images that are nearest to a few test images, by the distance between standardised averaged features, at the last depth of each width: what the network takes for alike. No statement is tested; look for what the neighbours have in common.',
-  options: { images: 4 },
+  options: { images: 3 },
   findings,
   claims: [],
 });
