@@ -17,7 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['src/engine'],
   ['src/operations'],
   ['src/analysis'],
-  ['src/jobs', 'src/observe'],
+  ['src/jobs', 'src/observe', 'src/report'],
   ['src/http'],
   ['src/cli'],
 ];

@@ -46,7 +46,10 @@ function falls({ streams }: Result, key: 'withinOverBetween' | 'participationRat
   if (streams.length < 2) return untestable('one depth was looked at; two or more show a change');
   const [first, last] = [streams[0]![key], streams.at(-1)![key]];
   const change = (last - first) / first;
-  return holdsIf(change <= -LEAST, `${arrow(first, last)} (${change > 0 ? '+' : '−'}${percent(Math.abs(change))})`);
+  return holdsIf(
+    last <= (1 - LEAST) * first,
+    `${arrow(first, last)} (${change > 0 ? '+' : '−'}${percent(Math.abs(change))})`,
+  );
 }
 
 export const contraction = chapter(experiment, {

@@ -4,7 +4,7 @@ import { closeSync, createReadStream, openSync } from 'node:fs';
 import { chmod, lstat, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { restoreFolders, writeAtomically, writeFolder } from '../../../export/files/write.js';
+import { checkWritable, restoreFolders, writeAtomically, writeFolder } from '../../../export/files/write.js';
 
 const modeOf = async (path: string) => (await stat(path)).mode & 0o7777;
 
@@ -78,6 +78,17 @@ t.test('a folder is refused where a file goes, and a file where a folder goes', 
   const filled = writeFolder(join(folder, 'file'), async () => t.fail('something was written'));
   await t.rejects(filled, { code: 'ENOTDIR' });
   t.equal(await readFile(join(folder, 'file'), 'utf8'), 'precious');
+});
+
+t.test('whether a file can be written is told before, and nothing is made', async (t) => {
+  const folder = t.testdir({ file: '', folder: {} });
+  await checkWritable(join(folder, 'file'));
+  await checkWritable(join(folder, 'a', 'b', 'new'));
+  await checkWritable('/dev/null');
+  await t.rejects(checkWritable(join(folder, 'folder')), { code: 'EISDIR' });
+  await t.rejects(checkWritable(join(folder, 'file', 'new')), { code: 'ENOTDIR' });
+  await t.rejects(checkWritable(join(folder, 'file', 'a', 'new')), { code: 'ENOTDIR' });
+  t.same(await readdir(folder), ['file', 'folder']);
 });
 
 t.test('a folder that is replaced leaves its mode to the new one, and a link to it stays', async (t) => {

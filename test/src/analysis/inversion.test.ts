@@ -60,6 +60,15 @@ t.test('a pixel that is lost is shown', async (t) => {
   t.match(lost!.picture, /^data:image\/png;base64,/);
 });
 
+t.test('what a coarse grid loses before Φ is in the residual', async (t) => {
+  const config = { ...(miniature.irevnet as object), grid: 4 };
+  const context = await contextOf(t, { network: { config }, pictures: pictures(4) });
+  const { lost, grids } = await runExperiment(inversion, context, { grids: [], scales: [], depths: [4] });
+  t.equal(grids[0]!.exactFloat.count, 4, 'Φ gives the canvas back');
+  // Canvases are pixels / 255 here: rounding to multiples of 1/16 moves a pixel by up to 255/32.
+  t.ok(lost!.pixels > 0 && lost!.largest > 7 && lost!.largest <= 255 / 32, `${lost!.largest} grey levels`);
+});
+
 const pictures = (count: number) => {
   const [height, width, channels] = [16, 16, 3];
   const pixels = Uint8Array.from({ length: count * height * width * channels }, (_, i) => (i * 7919) % 256);
