@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { bothClassifiers, Classified, intervals, type Labelled, standardisedBoth } from './classifiers.js';
+import { Classified, intervals, type Labelled, standardisedBoth, tryNearest, trySvm } from './classifiers.js';
 import type { Context } from './context.js';
 import { AnalysisError } from './errors.js';
 import { experiment } from './experiment.js';
@@ -93,10 +93,10 @@ async function run(context: Context, { components: wanted, points }: Options): P
   for (const k of counts) {
     context.progress('pca: numbers of components', rows.length, counts.length + 1);
     const [learned, seen] = [await onComponents(context, train, found, k), await onComponents(context, test, found, k)];
-    rows.push({ components: k, explained: explained[k - 1]!, ...(await bothClassifiers(context, learned, seen)) });
+    rows.push({ components: k, explained: explained[k - 1]!, ...(await classified(context, learned, seen)) });
   }
   context.progress('pca: numbers of components', counts.length, counts.length + 1);
-  const all = await bothClassifiers(context, train, test);
+  const all = await classified(context, train, test);
   const within = (of: 'svm' | 'nearestNeighbour') =>
     rows.find((row) => row[of].accuracy >= all[of].accuracy - POINT)?.components ?? null;
   return {
@@ -126,6 +126,12 @@ async function finalFeatures(context: Context): Promise<[Labelled, Labelled]> {
     { rows: await tried.at(last), labels: test.labels },
   );
 }
+
+/** Both classifiers, on components as they are: to standardise them again would change the distances with every further one. */
+const classified = async (context: Context, train: Labelled, test: Labelled): Promise<Classified> => ({
+  svm: await trySvm(context, train, test),
+  nearestNeighbour: await tryNearest(context, train, test),
+});
 
 const onComponents = async (context: Context, part: Labelled, found: Components, k: number): Promise<Labelled> => ({
   ...part,

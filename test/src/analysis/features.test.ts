@@ -8,6 +8,7 @@ import type { AnalysisError } from '../../../src/analysis/errors.js';
 import { readOptions, runExperiment } from '../../../src/analysis/experiment.js';
 import { experimentNamed, experiments } from '../../../src/analysis/experiments.js';
 import { averagedFeatures } from '../../../src/analysis/features.js';
+import { pca } from '../../../src/analysis/pca.js';
 import { separability } from '../../../src/analysis/separability.js';
 import { asTrained, rearranging } from '../../../src/analysis/subjects.js';
 import { someImages } from '../../helpers/networks.js';
@@ -82,4 +83,11 @@ t.test('the name in the table is that of the experiment, and every option has a 
     t.equal(one.name, name);
     t.ok(readOptions(one, {}), name);
   }
+});
+
+t.test('pca: with every component, distances are those of the channels', async (t) => {
+  const result = await runExperiment(pca, { ...context, data }, { components: [5, 59] });
+  // 60 images span 59 directions; what a test image has outside of them is the same for all.
+  t.equal(result.components[1]!.components, 59);
+  t.same(result.components[1]!.nearestNeighbour, result.all.nearestNeighbour);
 });
