@@ -49,7 +49,7 @@ export const conditioning = chapter(experiment, {
   claims: [
     {
       says: 'The local inversion is ill-conditioned: the singular values of ∂Φ decay fast.',
-      source: `${PAPER}, section 3.3`,
+      source: PAPER,
       threshold: 'the median condition number is at least 1,000: three of float32’s seven digits are lost',
       judge: illConditioned,
     },

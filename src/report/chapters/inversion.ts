@@ -94,7 +94,7 @@ export const inversion = chapter(experiment, {
   claims: [
     {
       says: 'The explicit inverse brings images back with a relative error of 3e-6 to 5e-6.',
-      source: `${PAPER}, section 3`,
+      source: PAPER,
       threshold: 'the median over test images is at most 5e-6 on plain floats, and all are finite',
       judge: asPublished,
     },
