@@ -132,7 +132,7 @@ t.test('a generated client calls every operation', async (t) => {
     },
     oip: {
       server: { extensions: ['binary_tensor_data', 'model_configuration', 'model_repository'] },
-      index: [{ name: 'fashion-mnist', state: 'READY' }],
+      index: [{ name: 'cifar-10', state: 'READY' }],
       load: /may not load/,
       unload: /may not load/,
       modelReady: { name: 'fashion-mnist-inverse', ready: true },
