@@ -5,6 +5,7 @@ import type { Experiment } from './experiment.js';
 import { image } from './image.js';
 import { interpolation } from './interpolation.js';
 import { inversion } from './inversion.js';
+import { metamer } from './metamer.js';
 import { metamers } from './metamers.js';
 import { neighbours } from './neighbours.js';
 import { pca } from './pca.js';
@@ -21,6 +22,7 @@ export const experiments: Readonly<Record<string, Experiment>> = {
   conditioning,
   interpolation,
   metamers,
+  metamer,
   robustness,
   image,
 };

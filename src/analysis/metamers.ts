@@ -202,10 +202,7 @@ async function metamersOf(
   const found: Found[] = [];
   for (const [method, z] of Object.entries(features) as [Method, Floats][]) {
     const target = method === 'places' || method === 'channels' ? b.logits : a.logits;
-    const logits = await passes.head(z);
-    const decoded = await passes.decode(z);
-    const again = await passes.encode(await passes.prepare(decoded.pixels));
-    const picture = levelsOf(network, decoded.canvas);
+    const { logits, picture, rounded } = await lookAt(passes, z);
     for (let n = 0; n < pairs.length; n++) {
       const one = <T extends Tensor>(t: T): T => rows(t, n, n + 1);
       found.push({
@@ -216,12 +213,30 @@ async function metamersOf(
         moved: relativeError(one(b.features).data, one(z).data),
         logits: furthest(one(logits), one(target)),
         predicted: predictions(one(logits))[0] === predictions(one(target))[0],
-        roundedLogits: furthest(one(again.logits), one(target)),
-        roundedPredicted: predictions(one(again.logits))[0] === predictions(one(target))[0],
+        roundedLogits: furthest(one(rounded), one(target)),
+        roundedPredicted: predictions(one(rounded))[0] === predictions(one(target))[0],
       });
     }
   }
   return found;
+}
+
+/** What there is to see of features. */
+export interface Look {
+  /** float32 [N, classes] */
+  readonly logits: Floats;
+  /** Grey levels of Φ⁻¹, float32 [N, C, H, W], neither rounded nor clipped. */
+  readonly picture: Floats;
+  /** The logits of the picture when it is clipped, rounded to 8 bits and encoded again. */
+  readonly rounded: Floats;
+}
+
+/** Features [N, C, H, W] as the head sees them, and as the picture that has them. */
+export async function lookAt(passes: Passes, z: Floats): Promise<Look> {
+  const logits = await passes.head(z);
+  const { canvas, pixels } = await passes.decode(z);
+  const again = await passes.encode(await passes.prepare(pixels));
+  return { logits, picture: levelsOf(passes.network, canvas), rounded: again.logits };
 }
 
 /** Canvases that are moved, within the range of pixels and with a black border, until their logits are the target. */
@@ -241,7 +256,8 @@ async function changedPicture(
   return passes.rounded(await reachLogits(context, scores, canvas, target, options));
 }
 
-const furthest = (a: Floats, b: Floats): number =>
+/** The largest difference of a number from its counterpart. */
+export const furthest = (a: Floats, b: Floats): number =>
   a.data.reduce((most, v, i) => Math.max(most, Math.abs(v - b.data[i]!)), 0);
 
 const rms = (a: Floats, b: Floats): number =>

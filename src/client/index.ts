@@ -35,6 +35,7 @@ import type {
   Features,
   ImageOptions,
   InterpolateOptions,
+  Metamers,
   Model,
   Models,
   Readiness,
@@ -89,6 +90,8 @@ export interface Client {
   analysisFigure(id: string, options?: AnalysisFigureOptions): Promise<Blob>;
   /** Cancels an analysis, or removes one that is over. Resolves with what it then is, or was. */
   deleteAnalysis(id: string, options?: RequestOptions): Promise<Analysis>;
+  /** Two pictures that the classifier cannot tell from a: b moved to its logits, and a with its places permuted. */
+  metamer(a: Upload, b: Upload, options?: ImageOptions): Promise<Metamers>;
   models(options?: RequestOptions): Promise<Models>;
   model(name: string, options?: RequestOptions): Promise<Model>;
   /** Resolves when every model is loaded; the error's code is `not-ready` before. */
@@ -176,6 +179,7 @@ export function connect(url: string | URL, { apiKey, fetch = globalThis.fetch }:
     analysisFigure: async (id, { signal, ...query } = {}) =>
       (await send(`${analysisPath(id)}/figure`, { query, signal })).blob(),
     deleteAnalysis: (id, options) => json(analysisPath(id), { ...options, method: 'DELETE' }),
+    metamer: (a, b, { signal, ...query } = {}) => json('metamer', { query, signal, body: form({ a: [a], b: [b] }) }),
 
     models: (options) => json('models', options),
     model: (name, options) => json(`models/${encodeURIComponent(name)}`, options),

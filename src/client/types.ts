@@ -60,6 +60,38 @@ export interface Reconstruction {
   }[];
 }
 
+/** Scores of the classifier. */
+export interface Scores {
+  /** The class of the largest logit. */
+  readonly label: string;
+  /** One a class, in the order of the labels. */
+  readonly logits: readonly number[];
+}
+
+/** A picture that the classifier cannot tell from A. */
+export interface Metamer extends Scores {
+  /** A PNG as a data URL. */
+  readonly picture: string;
+  /** The largest difference of a logit from that of A. */
+  readonly difference: number;
+  /** How far the features were moved, over their norm. */
+  readonly moved: number;
+  /** What is left when the picture is clipped, rounded to 8 bits and encoded again. */
+  readonly rounded: Scores & { readonly difference: number };
+}
+
+/** Two pictures A and B, and two with the logits of A. */
+export interface Metamers {
+  readonly model: string;
+  readonly labels: readonly string[];
+  readonly a: Scores & { readonly picture: string };
+  readonly b: Scores & { readonly picture: string };
+  /** B, its features moved as little as possible until its logits are those of A. */
+  readonly moved: Metamer;
+  /** A, the places of its features permuted; null where there is one place. */
+  readonly permuted: Metamer | null;
+}
+
 /** What each format of recovered images becomes. npy holds the network's input, [N, C, H, W]. */
 export interface Recoveries {
   readonly png: Blob;

@@ -7,6 +7,7 @@ import { classifyRoute } from './classify.js';
 import { decodeRoute } from './decode.js';
 import { encodeRoute } from './encode.js';
 import { interpolateRoute } from './interpolate.js';
+import { metamerRoute } from './metamer.js';
 import { metricsRoute } from './metrics.js';
 import { modelsRoute } from './models.js';
 import { oipRoutes } from './oip.js';
@@ -23,6 +24,7 @@ export const routes: readonly ((app: App, engine: Engine, analyses: Analyses) =>
   reconstructRoute,
   analyzeRoute,
   analysesRoutes,
+  metamerRoute,
   modelsRoute,
   metricsRoute,
   oipRoutes,

@@ -56,6 +56,13 @@ export async function callEveryRoute(baseUrl: string, send: Send, a: Blob, b: Bl
       bodySerializer: asForm,
     }),
   );
+  ok(
+    await POST('/metamer', {
+      params: { query: { model: name, invert: 'no' }, header },
+      body: { a, b },
+      bodySerializer: asForm,
+    }),
+  );
   const encoded = ok(
     await POST('/encode', {
       params: { query: { format: 'npy', invert: 'auto' }, header },

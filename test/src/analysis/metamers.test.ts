@@ -4,6 +4,7 @@ import { seeded } from '../../../export/data/random.js';
 import { tensor } from '../../../export/graph/tensor.js';
 import { runExperiment } from '../../../src/analysis/experiment.js';
 import { drawSvg } from '../../../src/analysis/figure.js';
+import { metamer } from '../../../src/analysis/metamer.js';
 import { metamers, permutePlaces } from '../../../src/analysis/metamers.js';
 import { contextOf } from '../../helpers/experiments.js';
 
@@ -39,4 +40,13 @@ t.test('channels are permuted alike, or each by its own permutation; the means o
     t.equal(new Set(orders.map(String)).size > 1, !alike);
     t.not(String(orders[0]), '0,1,2,3', 'something moves');
   }
+});
+
+t.test('of two images, the first has two metamers, and a figure shows all four', async (t) => {
+  const result = await runExperiment(metamer, await contextOf(t, { count: 2 }));
+  t.ok(Check(metamer.result, result));
+  t.ok(result.moved.difference <= 1e-3 && result.permuted!.difference < 1e-5);
+  t.ok(result.moved.moved > 0 && result.permuted!.moved > 0);
+  t.equal(result.moved.label, result.a.label);
+  t.equal((await drawSvg(metamer.figure(result))).match(/<image/g)?.length, 4);
 });

@@ -227,3 +227,13 @@ t.test('the example of the docstring runs', async (t) => {
   t.match(problem, [400, 'not-an-image', /\w/]);
   t.same(await greyPixels(await readFile(join(folder, 'back.png'))), await greyPixels(sneaker));
 });
+
+t.test('metamer gives two pictures with the logits of the first', async (t) => {
+  const { model, a, b, moved, permuted } = await client.metamer(boot, sneaker, { invert: 'no' });
+  t.match(
+    [model, a.label, b.label, moved.label, permuted?.label],
+    ['fashion-mnist', 'Ankle boot', 'Sneaker', 'Ankle boot', 'Ankle boot'],
+  );
+  t.ok(moved.difference <= 1e-3 && permuted!.difference < 1e-3);
+  t.ok([a, b, moved, permuted!].every(({ picture }) => picture.startsWith('data:image/png;base64,')));
+});

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import t from 'tap';
-import { form, randomModels, raw, service } from '../../helpers/app.js';
+import { type Field, form, randomModels, raw, service } from '../../helpers/app.js';
 import { dataPath, miniature, small } from '../../helpers/networks.js';
 
 const models = await randomModels(t, {
@@ -67,4 +67,26 @@ t.test('of a network without an inverse, all but the inversion; of a large one, 
   t.match(response.json(), { model: 'resnet', inversion: null, spectrum: null, top: [{ index: Number }] });
   const unknown = await app.inject({ method: 'POST', url: '/analyze?model=none', ...raw(bag!, 'image/png') });
   t.match([unknown.statusCode, unknown.json().code], [404, 'unknown-model']);
+});
+
+t.test('POST /metamer: two pictures with the logits of the first', async (t) => {
+  const two = await form(['a', sneaker!], ['b', bag!]);
+  const { statusCode, ...response } = await app.inject({ method: 'POST', url: '/metamer', ...two });
+  t.equal(statusCode, 200);
+  const { a, b, moved, permuted, ...rest } = response.json();
+  t.match(rest, { model: 'grid', images: [{ done: [] }, { done: [] }] });
+  const furthest = (logits: number[]) => Math.max(...logits.map((v, i) => Math.abs(v - a.logits[i])));
+  t.ok(furthest(b.logits) > 0.01, 'B has other logits');
+  t.ok(furthest(moved.logits) <= 1e-3 && moved.difference <= 1e-3, `moved: ${moved.difference}`);
+  t.ok(furthest(permuted.logits) < 1e-5, `permuted: ${permuted.difference}`);
+  t.equal(furthest(moved.rounded.logits), moved.rounded.difference);
+  t.equal(new Set([a, b, moved, permuted].map(({ picture }) => picture)).size, 4, 'four different pictures');
+});
+
+t.test('metamers need an inverse and two pictures', async (t) => {
+  const post = async (url: string, ...fields: Field[]) =>
+    (await app.inject({ method: 'POST', url, ...(await form(...fields)) })).json().code;
+  t.equal(await post('/metamer?model=resnet', ['a', sneaker!], ['b', bag!]), 'not-invertible');
+  t.equal(await post('/metamer', ['a', sneaker!]), 'missing-part');
+  t.equal(await post('/metamer', ['a', sneaker!], ['b', Buffer.from('no picture')]), 'not-an-image');
 });
