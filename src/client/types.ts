@@ -172,6 +172,18 @@ export interface Model {
   readonly labels: readonly string[];
   /** Shape of one image's features, [C, H, W]. */
   readonly features: { readonly shape: readonly number[] };
+  /** Settings of its training; null where nothing is known of one. */
+  readonly training: Readonly<Record<string, unknown>> | null;
+  /** What `evaluate` measured; null where it did not. */
+  readonly measured: {
+    /** The images, in words. */
+    readonly data: string;
+    readonly images: number;
+    /** null where the images have no labels. */
+    readonly accuracy: number | null;
+    /** Images back in every bit, and the largest relative error; null where there is no inverse. */
+    readonly inversion: { readonly exactFloat: number; readonly relativeErrorMax: number } | null;
+  } | null;
 }
 
 export interface Models {

@@ -30,6 +30,16 @@ export const between = (a: FloatArray, b: FloatArray, t: number): FloatArray => 
   data: a.data.map((x, i) => (1 - t) * x + t * b.data[i]!),
 });
 
+/** Σ wᵢ aᵢ, element by element. */
+export function mix(arrays: readonly ArrayLike<number>[], weights: readonly number[]): Float32Array {
+  const sum = new Float32Array(arrays[0]!.length);
+  arrays.forEach((array, n) => {
+    const weight = weights[n]!;
+    for (let i = 0; i < sum.length; i++) sum[i]! += weight * array[i]!;
+  });
+  return sum;
+}
+
 /** Joins arrays [1, …] to one [N, …]. */
 export function stacked(arrays: readonly FloatArray[]): FloatArray {
   const size = arrays[0]!.data.length;
@@ -50,6 +60,16 @@ export function strip(images: readonly Pixels[]): Pixels {
       data.set(image.data.subarray(y * row, (y + 1) * row), (y * images.length + n) * row);
   });
   return { height, width: width * images.length, channels, data };
+}
+
+/** Images of one size above each other. */
+export function tower(images: readonly Pixels[]): Pixels {
+  const [first] = images as [Pixels];
+  const data = new Uint8ClampedArray(images.length * first.data.length);
+  images.forEach((image, n) => {
+    data.set(image.data, n * first.data.length);
+  });
+  return { ...first, height: images.length * first.height, data };
 }
 
 /** A plain copy of pixels as RGBA, for a canvas. */

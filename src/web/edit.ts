@@ -16,6 +16,35 @@ export interface Edit {
 
 export const unchanged: Edit = { scale: 1, noise: 0, taken: 0, cut: 0, silent: [], permuted: false };
 
+/** A change as the address has it: `scale=1.5&silent=3.17`. What is as it was is not named. */
+export function editSettings(edit: Edit): Readonly<Record<string, string>> {
+  const number = (name: 'scale' | 'noise' | 'taken' | 'cut') => (edit[name] === unchanged[name] ? '' : `${edit[name]}`);
+  return {
+    scale: number('scale'),
+    noise: number('noise'),
+    taken: number('taken'),
+    cut: number('cut'),
+    silent: edit.silent.join('.'),
+    permuted: edit.permuted ? 'yes' : '',
+  };
+}
+
+/** The change that an address names; what it does not name, or names wrongly, is as it was. */
+export function editOf(settings: Readonly<Record<string, string>>): Edit {
+  const number = (name: 'scale' | 'noise' | 'taken' | 'cut', most: number) => {
+    const value = Number(settings[name] || Number.NaN);
+    return value >= 0 && value <= most ? value : unchanged[name];
+  };
+  return {
+    scale: number('scale', 2),
+    noise: number('noise', 2),
+    taken: number('taken', 1),
+    cut: number('cut', 1),
+    silent: (settings.silent ?? '').split('.').filter(Boolean).map(Number).filter(Number.isInteger),
+    permuted: settings.permuted === 'yes',
+  };
+}
+
 /** The features after a change. The noise is the same each time, so that a slider changes nothing but its strength. */
 export function edited({ shape, data }: FloatArray, edit: Edit, other?: FloatArray): FloatArray {
   const [, channels = 1, height = 1, width = 1] = shape;

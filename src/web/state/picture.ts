@@ -26,7 +26,7 @@ export function useChosen(
 ): Chosen {
   const [file, setFile] = useState<File>();
   const suitable = samplesFor(model.input.channels);
-  const named = suitable.find(({ name }) => name === settings[setting]) ?? suitable[first];
+  const named = suitable.find(({ name }) => name === settings[setting]) ?? suitable[first % suitable.length];
   const sample = file === undefined ? named : undefined;
   const task = useTask(async (signal) => file ?? load(named!, signal), [file, named]);
   return {

@@ -16,19 +16,39 @@ export function addressOf({ view, settings }: Route): string {
   return `#/${view}${query && `?${query}`}`;
 }
 
+/** The address. That of the browser follows within a moment: browsers refuse hundreds of changes in a few seconds. */
+let address = location.hash;
+const DELAY = 150;
+let pending: ReturnType<typeof setTimeout> | undefined;
+const followers = new Set<() => void>();
+function tell(): void {
+  for (const follow of followers) follow();
+}
+
+addEventListener('hashchange', () => {
+  clearTimeout(pending);
+  pending = undefined;
+  address = location.hash;
+  tell();
+});
+
 /** Changes settings in the address, without a step in the history: the state of a view, but never an upload, is in it. */
 export function change(settings: Readonly<Record<string, string>>): void {
-  const route = parseRoute(location.hash);
-  history.replaceState(null, '', addressOf({ ...route, settings: { ...route.settings, ...settings } }));
-  dispatchEvent(new HashChangeEvent('hashchange'));
+  const route = parseRoute(address);
+  address = addressOf({ ...route, settings: { ...route.settings, ...settings } });
+  pending ??= setTimeout(() => {
+    pending = undefined;
+    history.replaceState(null, '', address);
+  }, DELAY);
+  tell();
 }
 
 export function useRoute(): Route {
-  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  const [route, setRoute] = useState(() => parseRoute(address));
   useEffect(() => {
-    const follow = () => setRoute(parseRoute(location.hash));
-    addEventListener('hashchange', follow);
-    return () => removeEventListener('hashchange', follow);
+    const follow = () => setRoute(parseRoute(address));
+    followers.add(follow);
+    return () => void followers.delete(follow);
   }, []);
   return route;
 }

@@ -1,22 +1,26 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { FloatArray, Model } from '../../client/index.js';
 import { type Pixels, percent, pixelsOf, sheet, sheetColumns, withArticle } from '../arrays.js';
-import { channelAt, type Edit, edited, unchanged } from '../edit.js';
+import { channelAt, type Edit, edited, editOf, editSettings, unchanged } from '../edit.js';
 import { Bars } from '../parts/bars.js';
-import { Chooser } from '../parts/chooser.js';
+import { Choices } from '../parts/choices.js';
 import { Figure } from '../parts/pixels.js';
 import { Trouble } from '../parts/trouble.js';
 import { pngOf } from '../save.js';
 import { useChosen } from '../state/picture.js';
+import { change } from '../state/route.js';
 import { service } from '../state/service.js';
 import { latest, useTask } from '../state/task.js';
 import type { ViewProps } from '../view.js';
+import { Metamers } from './metamers.js';
 
 /** Features are changed by hand; Φ⁻¹ shows what picture they are then, and the classifier says what it takes that for. */
 export function Explore({ model, settings }: ViewProps) {
   const chosen = useChosen(model, settings, 'sample');
   const other = useChosen(model, settings, 'other', 1);
-  const [edit, setEdit] = useState<Edit>(unchanged);
+  const named = JSON.stringify(editSettings(editOf(settings)));
+  const edit = useMemo(() => editOf(settings), [named]);
+  const setEdit = (next: Edit) => change(editSettings(next));
   const [picture, otherPicture] = [chosen.task.value, other.task.value];
   const options = { model: model.name };
   const task = useTask(
@@ -45,14 +49,17 @@ export function Explore({ model, settings }: ViewProps) {
       <p class="lead">
         Change the features; Φ⁻¹ shows which picture has them. Click channels in the sheet to silence them.
       </p>
-      <Chooser
-        channels={model.input.channels}
-        chosen={chosen.sample?.name}
-        label="picture"
-        onSample={chosen.onSample}
-        onFile={chosen.onFile}
+      <Choices
+        model={model}
+        of={[
+          ['the picture', chosen],
+          ['another one', other],
+        ]}
       />
-      <Trouble error={task.error ?? chosen.task.error ?? result?.error} again={task.again} />
+      <Trouble
+        error={task.error ?? chosen.task.error ?? second.error ?? other.task.error ?? result?.error}
+        again={task.again}
+      />
       <div class="explore">
         <Figure
           of={features && sheet(features)}
@@ -112,6 +119,7 @@ export function Explore({ model, settings }: ViewProps) {
           <Bars top={result.top} />
         </section>
       )}
+      <Metamers model={model} a={chosen} b={other} wanted={settings.metamers === 'yes'} />
     </>
   );
 }
