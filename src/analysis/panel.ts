@@ -96,7 +96,7 @@ export function linePanel({ title, subtitle, x, y, series }: Panel): object {
           {
             transform: [{ filter: '!datum.plain' }],
             mark: { type: 'point', opacity: 1 },
-            encoding: { x: across, y: up, color },
+            encoding: { x: across, y: up, color, tooltip: tooltip(x, y, rows) },
           },
         ],
       },
@@ -108,6 +108,20 @@ export function linePanel({ title, subtitle, x, y, series }: Panel): object {
     ],
   };
 }
+
+/** What a point says of itself where a figure is shown on a screen. */
+const tooltip = (x: Axis, y: Axis, rows: readonly { readonly low: number | undefined }[]): object[] => {
+  const number = ({ title, format = '.5~g' }: Axis, field: string, name = title) => ({
+    field,
+    type: 'quantitative',
+    title: name,
+    format,
+  });
+  const interval = rows.some(({ low }) => low !== undefined)
+    ? [number(y, 'low', '95% interval from'), number(y, 'high', 'to')]
+    : [];
+  return [{ field: 'name', type: 'nominal', title: 'series' }, number(x, 'x'), number(y, 'y'), ...interval];
+};
 
 const scaled = (
   field: string,

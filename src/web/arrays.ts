@@ -120,7 +120,7 @@ export const count = (n: number): string => n.toLocaleString('en');
 export const short = (n: number): string =>
   n >= 1e6 ? `${(n / 1e6).toFixed(n >= 1e8 ? 0 : 2)} M` : n >= 1e4 ? `${Math.round(n / 1e3)} K` : count(n);
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;
-/** ankle-boot as ankle boot */
-export const words = (name: string): string => name.replaceAll('-', ' ');
+/** ankle-boot as ankle boot; t-shirt stays */
+export const words = (name: string): string => name.replaceAll(/(?<=\w\w)-/g, ' ');
 /** "a sneaker", "an ankle boot" */
 export const withArticle = (name: string): string => `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;

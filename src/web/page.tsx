@@ -7,6 +7,7 @@ import { addressOf, change, useRoute } from './state/route.js';
 import { service } from './state/service.js';
 import { useTask } from './state/task.js';
 import type { ViewProps } from './view.js';
+import { Analyses } from './views/analyses.js';
 import { Explore } from './views/explore.js';
 import { Interpolate } from './views/interpolate.js';
 import { Models } from './views/models.js';
@@ -17,6 +18,7 @@ const views: Readonly<Record<string, { readonly title: string; readonly view: Fu
   try: { title: 'Try', view: Try },
   interpolate: { title: 'Interpolate', view: Interpolate },
   explore: { title: 'Explore', view: Explore },
+  analyses: { title: 'Analyses', view: Analyses },
   models: { title: 'Models', view: Models },
 };
 

@@ -14,6 +14,7 @@ export function Choices({ model, of }: { readonly model: Model; readonly of: rea
             chosen={sample?.name}
             label={label}
             pasted={i === 0}
+            brief
             onSample={onSample}
             onFile={onFile}
           />

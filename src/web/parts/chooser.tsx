@@ -9,12 +9,14 @@ interface Props {
   readonly label: string;
   /** Whether what is pasted on the page comes here: for one chooser of a view. */
   readonly pasted?: boolean;
+  /** Where several stand beside one another. */
+  readonly brief?: boolean;
   onSample(sample: Sample): void;
   onFile(file: File): void;
 }
 
 /** Samples to click, and a place to drop, paste, choose or photograph a picture. */
-export function Chooser({ channels, chosen, label, pasted = true, onSample, onFile }: Props) {
+export function Chooser({ channels, chosen, label, pasted = true, brief = false, onSample, onFile }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const take = (files: FileList | undefined | null) => {
@@ -50,7 +52,8 @@ export function Chooser({ channels, chosen, label, pasted = true, onSample, onFi
         </button>
       ))}
       <button type="button" class="upload" onClick={() => input.current!.click()}>
-        {pasted ? 'Drop, paste or choose a picture' : 'Drop or choose a picture'}
+        {pasted ? 'Drop, paste or choose' : 'Drop or choose'}
+        {!brief && ' a picture'}
       </button>
       <input
         ref={input}

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Model } from '../../client/index.js';
+import { words } from '../arrays.js';
 import { load, type Sample, samplesFor } from '../samples.js';
 import { change } from './route.js';
 import { type Task, useTask } from './task.js';
@@ -32,7 +33,7 @@ export function useChosen(
   return {
     sample,
     task,
-    name: sample?.name.replaceAll('-', ' ') ?? 'picture',
+    name: sample ? words(sample.name) : 'picture',
     onSample: ({ name }) => {
       setFile(undefined);
       change({ [setting]: name });

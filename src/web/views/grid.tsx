@@ -13,11 +13,17 @@ import type { ViewProps } from '../view.js';
 /** Pictures along a side of the grid. */
 const SIDE = 5;
 
-interface Cell {
-  readonly features: Pixels & { readonly outside: number };
-  readonly pixels: Pixels;
+interface Seen {
+  readonly picture: Pixels;
+  /** What the classifier takes it for. */
   readonly label: string;
   readonly probability: number;
+}
+
+interface Cell {
+  readonly features: Seen;
+  readonly pixels: Seen;
+  readonly outside: number;
 }
 
 /** Φ⁻¹ of bilinear blends of the features of four pictures, and beside them the blends of their pixels. */
@@ -65,7 +71,7 @@ export function Grid({ model, settings }: ViewProps) {
       <ul class="legend facts">
         <li>
           pixel values out of range, at most{' '}
-          <b>{all ? percent(Math.max(...cells.map((x) => x.features.outside))) : '–'}</b>
+          <b>{all ? percent(Math.max(...cells.map(({ outside }) => outside))) : '–'}</b>
         </li>
       </ul>
       <div class="actions">
@@ -86,12 +92,12 @@ interface CellsProps {
 const Cells = ({ of, space }: CellsProps) => (
   <ol class="cells">
     {Array.from({ length: SIDE ** 2 }, (_, i) => {
-      const cell = of[i];
+      const cell = of[i]?.[space];
       const where = `row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
       return (
         <li key={`${i}`}>
-          <Canvas of={cell?.[space]} label={where} />
-          {space === 'features' && <span title={cell && percent(cell.probability)}>{cell ? cell.label : '…'}</span>}
+          <Canvas of={cell?.picture} label={where} />
+          <span title={cell && percent(cell.probability)}>{cell?.label ?? '…'}</span>
         </li>
       );
     })}
@@ -101,7 +107,7 @@ const Cells = ({ of, space }: CellsProps) => (
 const sheetOf = (cells: readonly Cell[]): Pixels =>
   tower(
     Array.from({ length: SIDE }, (_, row) =>
-      strip(cells.slice(row * SIDE, (row + 1) * SIDE).map(({ features }) => features)),
+      strip(cells.slice(row * SIDE, (row + 1) * SIDE).map(({ features }) => features.picture)),
     ),
   );
 
@@ -152,20 +158,22 @@ async function cellsOf(
     ),
   }));
   const decoded = pictures(await service().decode(stacked(points), { ...options, format: 'npy' }), model);
-  const files = await Promise.all(decoded.map(pngOf));
-  const { predictions } = await service().classify(files, { ...options, topK: 1, invert: 'no' });
-  return decoded.map((features, i) => ({
-    features,
-    pixels: {
-      ...ends[0]!,
-      data: Uint8ClampedArray.from(
-        mix(
-          ends.map(({ data }) => data),
-          weights[i]!,
-        ),
+  const blends = weights.map((w) => ({
+    ...ends[0]!,
+    data: Uint8ClampedArray.from(
+      mix(
+        ends.map(({ data }) => data),
+        w,
       ),
-    },
-    ...predictions[i]!.top[0]!,
+    ),
+  }));
+  const files = await Promise.all([...decoded, ...blends].map(pngOf));
+  const { predictions } = await service().classify(files, { ...options, topK: 1, invert: 'no' });
+  const seen = (picture: Pixels, n: number): Seen => ({ picture, ...predictions[n]!.top[0]! });
+  return decoded.map((picture, i) => ({
+    features: seen(picture, i),
+    pixels: seen(blends[i]!, SIDE + i),
+    outside: picture.outside,
   }));
 }
 

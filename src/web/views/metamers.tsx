@@ -85,8 +85,8 @@ const Four = ({ found, nameA, nameB }: FourProps) => (
 /** How alike the scores are, of the features and of the picture once it is rounded. */
 const Facts = ({ of: { difference, moved, rounded }, target }: { readonly of: Metamer; readonly target: string }) => (
   <p class="note">
-    No score differs by more than {difference === 0 ? '0' : difference.toExponential(0)}; its features moved by{' '}
-    {(100 * moved).toFixed(1)}%. Rounded to 8 bits and looked at again:{' '}
+    {difference === 0 ? 'All scores are the same' : `No score differs by more than ${difference.toExponential(0)}`}; its
+    features moved by {(100 * moved).toFixed(0)}% of their norm. Rounded to 8 bits and looked at again:{' '}
     {rounded.label === target ? `still ${rounded.label}` : rounded.label}, scores off by {rounded.difference.toFixed(1)}
     .
   </p>

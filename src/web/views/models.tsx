@@ -12,7 +12,7 @@ export function Models({ models }: ViewProps) {
       <p class="lead">An inverse is served only once it has given pictures of noise back on this device.</p>
       {models.length > 1 && <Results models={models} />}
       {models.map((model) => (
-        <Card key={model.name} model={model} />
+        <Card key={model.name} model={model} alone={models.length === 1} />
       ))}
     </>
   );
@@ -37,14 +37,16 @@ function Results({ models }: { readonly models: readonly Model[] }) {
           known ? known.data : '–',
         ])}
       />
-      <p class="note">A dash: not measured, or the network has no inverse. `irevnet evaluate` measures.</p>
+      <p class="note">
+        A dash: not measured, or the network has no inverse. <code>irevnet evaluate</code> measures.
+      </p>
     </section>
   );
 }
 
 const error = (value: number): string => (value === 0 ? '0' : `≤ ${value.toExponential(1)}`);
 
-function Card({ model }: { readonly model: Model }) {
+function Card({ model, alone }: { readonly model: Model; readonly alone: boolean }) {
   const { height, width, channels } = model.input;
   const [c, h, w] = model.features.shape;
   const facts: readonly (readonly [string, string])[] = [
@@ -68,7 +70,7 @@ function Card({ model }: { readonly model: Model }) {
         ))}
       </dl>
       <Stages model={model} />
-      <Training model={model} />
+      <Training model={model} open={alone} />
       <p>
         <a href={addressOf({ view: 'try', settings: { model: model.name } })}>Try it</a>
       </p>
@@ -86,10 +88,10 @@ function measured({ measured: known }: Model): (readonly [string, string])[] {
 }
 
 /** What the model's manifest says of its training. */
-function Training({ model: { training } }: { readonly model: Model }) {
+function Training({ model: { training }, open }: { readonly model: Model; readonly open: boolean }) {
   if (!training) return <p class="note">Its manifest says nothing of a training.</p>;
   return (
-    <details>
+    <details open={open}>
       <summary>How it was trained</summary>
       <dl class="record">
         {leaves(training).map(([name, value]) => (
