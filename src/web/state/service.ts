@@ -1,4 +1,3 @@
-import { errorOf } from '../../client/error.js';
 import { type Client, connect } from '../../client/index.js';
 
 /** The key that the visitor typed, kept until the tab is closed. */
@@ -29,17 +28,4 @@ export const service = (): Client => client;
 export function useKey(key: string): void {
   sessionStorage.setItem(KEY, key);
   client = open();
-}
-
-/**
- * A request for which the client has no method; the key goes along.
- * @throws ServiceError when the service refuses
- */
-export async function ask(path: string, { headers, ...init }: RequestInit = {}): Promise<Response> {
-  const key = sessionStorage.getItem(KEY);
-  const sent = new Headers(headers);
-  if (key !== null) sent.set('authorization', `Bearer ${key}`);
-  const response = await fetch(new URL(path, new URL('.', location.href)), { ...init, headers: sent });
-  if (!response.ok) throw await errorOf(response);
-  return response;
 }

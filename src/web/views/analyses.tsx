@@ -1,15 +1,21 @@
 import { useEffect, useState } from 'preact/hooks';
-import { type Model, ServiceError } from '../../client/index.js';
+import {
+  type Analysis,
+  type AnalysisRequest,
+  type Model,
+  type Analyses as Overview,
+  ServiceError,
+} from '../../client/index.js';
 import { Trouble } from '../parts/trouble.js';
-import { type Asked, isOver, type Job, type Overview, overview, remove, start, watch } from '../state/analyses.js';
 import { change } from '../state/route.js';
+import { service } from '../state/service.js';
 import { pauseAfter, useTask } from '../state/task.js';
 import type { ViewProps } from '../view.js';
-import { describe, JobCard, Progress } from './job.js';
+import { describe, isOver, JobCard, Progress } from './job.js';
 
 /** Experiments on the service: start one, watch it, look at its figure, put two beside one another. */
 export function Analyses({ model, models, settings }: ViewProps) {
-  const task = useTask(overview, []);
+  const task = useTask((signal) => service().analyses({ signal }), []);
   const jobs = useWatched(task.value?.analyses ?? [], task.again);
   const [refused, setRefused] = useState<unknown>();
   /** Does something on the service, and asks how things are then. */
@@ -18,10 +24,15 @@ export function Analyses({ model, models, settings }: ViewProps) {
     await doing.catch(setRefused);
     task.again();
   };
-  const begin = (asked: Asked) => act(start(asked).then(({ id }) => change({ job: id, beside: '' })));
+  const begin = (asked: AnalysisRequest) =>
+    act(
+      service()
+        .startAnalysis(asked)
+        .then(({ id }) => change({ job: id, beside: '' })),
+    );
   if (hasNone(task.error)) return <None />;
   const { experiments = [], datasets = [] } = task.value ?? {};
-  const titleOf = (job: Job) => experiments.find(({ name }) => name === job.experiment)?.title ?? job.experiment;
+  const titleOf = (job: Analysis) => experiments.find(({ name }) => name === job.experiment)?.title ?? job.experiment;
   const shown = [settings.job, settings.beside].flatMap((id) => jobs.filter((job) => job.id === id));
   return (
     <>
@@ -50,16 +61,25 @@ export function Analyses({ model, models, settings }: ViewProps) {
             key={job.id}
             job={job}
             title={titleOf(job)}
-            onCancel={() => act(remove(job.id))}
-            onAgain={() => begin(job)}
+            onCancel={() => act(service().deleteAnalysis(job.id))}
+            onAgain={() => begin(requestOf(job))}
           />
         ))}
       </div>
       {shown[0]?.state === 'done' && <Beside job={shown[0]} jobs={jobs} chosen={settings.beside} />}
-      {task.value && <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={(id) => act(remove(id))} />}
+      {task.value && (
+        <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={(id) => act(service().deleteAnalysis(id))} />
+      )}
     </>
   );
 }
+
+const requestOf = ({ experiment, model, data, options }: Analysis): AnalysisRequest => ({
+  experiment,
+  model,
+  data,
+  options,
+});
 
 /** Whether the service runs no analyses at all. */
 const hasNone = (error: unknown): boolean =>
@@ -78,7 +98,7 @@ const None = () => (
 interface FormProps extends ViewProps {
   readonly experiments: Overview['experiments'];
   readonly datasets: readonly string[];
-  onStart(asked: Asked): void;
+  onStart(asked: AnalysisRequest): void;
 }
 
 /** What to start. */
@@ -158,8 +178,8 @@ const Choice = ({ label, value, of, onChange }: ChoiceProps) => (
 );
 
 interface BesideProps {
-  readonly job: Job;
-  readonly jobs: readonly Job[];
+  readonly job: Analysis;
+  readonly jobs: readonly Analysis[];
   readonly chosen: string | undefined;
 }
 
@@ -182,8 +202,8 @@ function Beside({ job, jobs, chosen }: BesideProps) {
 }
 
 interface ListProps {
-  readonly jobs: readonly Job[];
-  titleOf(job: Job): string;
+  readonly jobs: readonly Analysis[];
+  titleOf(job: Analysis): string;
   readonly shown: string | undefined;
   onRemove(id: string): void;
 }
@@ -219,8 +239,8 @@ function List({ jobs, titleOf, shown, onRemove }: ListProps) {
  * The jobs, the one that is on its way as it is now. One at a time is watched: a browser has few connections to a service.
  * @param changed called when a watched job is over, for then others begin
  */
-function useWatched(jobs: readonly Job[], changed: () => void): readonly Job[] {
-  const [now, setNow] = useState<Job>();
+function useWatched(jobs: readonly Analysis[], changed: () => void): readonly Analysis[] {
+  const [now, setNow] = useState<Analysis>();
   const [tries, setTries] = useState(0);
   const open = jobs.filter((job) => !isOver(job));
   const watched = open.find(({ state }) => state === 'running') ?? open.at(-1);
@@ -229,8 +249,8 @@ function useWatched(jobs: readonly Job[], changed: () => void): readonly Job[] {
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
     const follow = async () => {
-      let last: Job = watched;
-      for await (const job of watch(watched.id, abort.signal)) {
+      let last: Analysis = watched;
+      for await (const job of service().followAnalysis(watched.id, { signal: abort.signal })) {
         last = job;
         setNow(job);
       }

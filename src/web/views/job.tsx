@@ -1,16 +1,17 @@
 import { useMemo } from 'preact/hooks';
 import type { TopLevelSpec } from 'vega-lite';
+import type { Analysis, AnalysisFigureOptions, AnalysisResult } from '../../client/index.js';
 import { count } from '../arrays.js';
 import { Chart } from '../parts/chart.js';
 import { Table } from '../parts/table.js';
 import { Trouble } from '../parts/trouble.js';
 import { saveFile } from '../save.js';
-import { type FigureFile, type Finished, figureFile, found, isOver, type Job } from '../state/analyses.js';
+import { service } from '../state/service.js';
 import { useTask } from '../state/task.js';
 import { csvOf, type Value, type Values, valuesOf } from '../values.js';
 
 interface Props {
-  readonly job: Job;
+  readonly job: Analysis;
   /** The experiment's title. */
   readonly title: string;
   onCancel(): void;
@@ -46,8 +47,11 @@ export function JobCard({ job, title, onCancel, onAgain }: Props) {
   );
 }
 
+/** Whether nothing will happen to an analysis any more. */
+export const isOver = ({ state }: Analysis): boolean => state !== 'queued' && state !== 'running';
+
 /** "fashion-mnist on fashion-mnist, 500 images, in 3.2 s" */
-export function describe({ model, data, options, startedAt, finishedAt }: Job): string {
+export function describe({ model, data, options, startedAt, finishedAt }: Analysis): string {
   const { limit, ...others } = options;
   const parts = [
     `${model} on ${data}`,
@@ -61,7 +65,13 @@ export function describe({ model, data, options, startedAt, finishedAt }: Job): 
 const seconds = (ms: number): string =>
   ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 
-export function Progress({ of: progress, state }: { readonly of: Job['progress']; readonly state: Job['state'] }) {
+export function Progress({
+  of: progress,
+  state,
+}: {
+  readonly of: Analysis['progress'];
+  readonly state: Analysis['state'];
+}) {
   const what = progress
     ? `${progress.what}: ${count(progress.done)} of ${count(progress.total)}`
     : state === 'queued'
@@ -76,10 +86,13 @@ export function Progress({ of: progress, state }: { readonly of: Job['progress']
 }
 
 /** Figure, files and values. */
-function Outcome({ job, title }: { readonly job: Job; readonly title: string }) {
+function Outcome({ job, title }: { readonly job: Analysis; readonly title: string }) {
   const task = useTask(
     async (signal) => {
-      const [whole, figure] = await Promise.all([found(job.id, signal), figureFile(job.id, 'vl.json', signal)]);
+      const [whole, figure] = await Promise.all([
+        service().analysis(job.id, { signal }),
+        service().analysisFigure(job.id, { format: 'vl.json', signal }),
+      ]);
       return { whole, specification: JSON.parse(await figure.text()) as TopLevelSpec };
     },
     [job.id],
@@ -95,12 +108,10 @@ function Outcome({ job, title }: { readonly job: Job; readonly title: string }) 
   );
 }
 
-function Files({ of: whole }: { readonly of: Finished }) {
+function Files({ of: whole }: { readonly of: AnalysisResult }) {
   const name = `${whole.experiment}-${whole.model}`;
-  const drawn =
-    (format: FigureFile, ending: string = format) =>
-    async () =>
-      saveFile(await figureFile(whole.id, format), `${name}.${ending}`);
+  const drawn = (format: NonNullable<AnalysisFigureOptions['format']>) => async () =>
+    saveFile(await service().analysisFigure(whole.id, { format }), `${name}.${format}`);
   const written = (text: () => string, type: string, ending: string) => () =>
     saveFile(new Blob([text()], { type }), `${name}.${ending}`);
   const files: readonly (readonly [string, () => void])[] = [
@@ -125,7 +136,7 @@ function Files({ of: whole }: { readonly of: Finished }) {
 /** Most rows of a table that are shown; the files have all. */
 const SHOWN = 100;
 
-function Numbers({ of: { result } }: { readonly of: Finished }) {
+function Numbers({ of: { result } }: { readonly of: AnalysisResult }) {
   const tables = useMemo(() => valuesOf(result), [result]);
   return (
     <details>
