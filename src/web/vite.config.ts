@@ -34,6 +34,8 @@ export default defineConfig({
     target: 'es2022',
     // Vega, which is loaded when a figure is shown.
     chunkSizeWarningLimit: 1000,
+    // The compression above is most of the build.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
 });

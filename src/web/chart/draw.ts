@@ -20,10 +20,17 @@ export async function draw(
     renderer: 'canvas',
     container: element,
     tooltip: (_handler: unknown, event: MouseEvent, _item: unknown, value: unknown) =>
-      tell(typeof value === 'object' && value !== null ? (value as Record<string, string>) : undefined, event),
+      tell(worded(value), event),
   });
   await view.runAsync();
   return () => view.finalize();
+}
+
+/** The values of a mark, without pictures; undefined where there are none. */
+function worded(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const values = Object.entries(value).filter(([, one]) => !`${one}`.startsWith('data:'));
+  return values.length > 0 ? (Object.fromEntries(values) as Record<string, string>) : undefined;
 }
 
 /** With values on hover; where there is little room, panels stand below one another. */

@@ -30,7 +30,7 @@ export function Analyses({ model, models, settings }: ViewProps) {
         .startAnalysis(asked)
         .then(({ id }) => change({ job: id, beside: '' })),
     );
-  if (hasNone(task.error)) return <None />;
+  if (hasNone(task.error) || hasNone(refused)) return <None />;
   const { experiments = [], datasets = [] } = task.value ?? {};
   const titleOf = (job: Analysis) => experiments.find(({ name }) => name === job.experiment)?.title ?? job.experiment;
   const shown = [settings.job, settings.beside].flatMap((id) => jobs.filter((job) => job.id === id));

@@ -4,19 +4,25 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import type { Config } from '../../../src/common/config.js';
 import type { App } from '../../../src/http/app-type.js';
 import { appOn, randomModels, service } from '../../helpers/app.js';
-import { dataPath, miniature } from '../../helpers/networks.js';
+import { dataPath, miniature, small } from '../../helpers/networks.js';
 
 const chrome = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
 const skip = chrome === undefined && 'there is no browser: on Debian, apt-get install chromium';
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['try', 'interpolate', 'explore', 'models'];
+const VIEWS = ['try', 'interpolate', 'interpolate?shape=grid', 'explore', 'analyses', 'models'];
 /** A browser on two busy cores may take its time. */
 const PATIENCE = 60_000;
+
+/** What axe-core finds on a page. */
+async function faults(page: Page): Promise<string[]> {
+  const found = (await page.evaluate(`(() => {${axe}})(), axe.run()`)) as { violations: { id: string }[] };
+  return found.violations.map(({ id }) => id);
+}
 
 const listen = async (app: App, port = 0): Promise<string> => {
   await app.listen({ port, host: '127.0.0.1' });
@@ -117,6 +123,100 @@ t.test('the page', { skip }, async (t) => {
     t.same(wrong, []);
   });
 
+  await t.test('changes of features are in the address', async (t) => {
+    const { page, wrong } = await visit(t, `${base}/#/explore?sample=bag&scale=1.5&silent=3.17&permuted=yes`);
+    const scale = page.getByLabel('scale');
+    t.equal(await scale.inputValue(), '1.5');
+    await page.getByText('Silent channels: 3, 17.').waitFor();
+    t.equal(await page.getByRole('button', { name: 'Permute the places' }).getAttribute('aria-pressed'), 'true');
+    await scale.press('ArrowRight');
+    await page.waitForURL(/scale=1\.51/);
+    await page.getByRole('button', { name: 'Undo all' }).click();
+    await page.waitForURL(/#\/explore\?sample=bag$/);
+    t.same(wrong, []);
+  });
+
+  await t.test('a grid between four pictures: what each blend is taken for; back to the line', async (t) => {
+    const { page, wrong } = await visit(t, `${base}/#/interpolate?shape=grid&a=sneaker&b=bag&c=trouser&d=sandal`);
+    await page.getByRole('heading', { name: 'Between a sneaker, a bag, a trouser and a sandal' }).waitFor();
+    const corners = { 0: 'Sneaker', 4: 'Bag', 20: 'Trouser', 24: 'Sandal' };
+    for (const space of [0, 1])
+      for (const [cell, label] of Object.entries(corners))
+        await page.locator('.cells').nth(space).locator('li').nth(Number(cell)).getByText(label).waitFor();
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save as PNG' }).click();
+    t.equal((await saved).suggestedFilename(), 'grid.png');
+    await page.getByRole('button', { name: 'A line between two' }).click();
+    await page.getByRole('heading', { name: 'Between a sneaker and a bag' }).waitFor();
+    t.same(wrong, []);
+  });
+
+  await t.test('metamers: another picture with the scores of the first', async (t) => {
+    const { page, wrong } = await visit(t, `${base}/#/explore?sample=sneaker&other=bag`);
+    await page.getByRole('button', { name: 'Find them' }).click();
+    const labels = page.locator('.four figcaption');
+    for (const [n, label] of ['Sneaker', 'Bag', 'Sneaker', 'Sneaker'].entries()) {
+      await labels.nth(n).getByText(label).waitFor();
+    }
+    t.match(page.url(), /metamers=yes/);
+    await page.getByText('The scores (logits)').click();
+    const row = page.getByRole('row', { name: /^Sneaker/ }).locator('td');
+    const [a, b, moved, permuted] = (await row.allInnerTexts()).map(Number) as [number, number, number, number];
+    t.ok(Math.abs(a - b) > 1 && Math.abs(a - moved) < 2e-3 && Math.abs(a - permuted) < 2e-3, `${[a, b, moved, permuted]}`);
+    t.same(wrong, []);
+  });
+
+  await t.test('an analysis is started, watched, shown with values and files, and put beside another one', async (t) => {
+    const { page, wrong } = await visit(t, `${base}/#/analyses?experiment=metamer&limit=20`);
+    const begin = async () => {
+      await page.getByRole('button', { name: 'Start', exact: true }).click();
+      await page.waitForURL(/job=/);
+      await page.locator('.chart canvas').waitFor();
+      return /job=(\w+)/.exec(page.url())![1];
+    };
+    const first = await begin();
+    const box = (await page.locator('.chart canvas').boundingBox())!;
+    const values = page.locator('.hover');
+    // Rows of points are 24 pixels apart.
+    search: for (let y = 0.7 * box.height; y < 0.7 * box.height + 24; y += 5)
+      for (let x = 0; x < 560; x += 4) {
+        await page.mouse.move(box.x + x, box.y + y);
+        if (await values.isVisible()) break search;
+      }
+    t.match(await values.innerText(), /logit/);
+    await page.getByText('The values').click();
+    await page.getByRole('rowheader', { name: 'moved.difference', exact: true }).waitFor();
+    for (const format of ['SVG', 'PNG', 'Vega-Lite', 'JSON', 'CSV']) {
+      const saved = page.waitForEvent('download');
+      await page.getByRole('button', { name: format, exact: true }).click();
+      t.match((await saved).suggestedFilename(), /^metamer-fashion-mnist\./);
+    }
+    await page.goto(`${base}/#/analyses?experiment=metamer&limit=30`);
+    const second = await begin();
+    t.not(second, first);
+    await page.getByLabel('beside it').selectOption(first!);
+    await page.locator('.chart canvas').nth(1).waitFor();
+    t.match(page.url(), new RegExp(`beside=${first}`));
+    t.same(await faults(page), []);
+    await page.getByRole('button', { name: 'Remove' }).first().click();
+    await page.getByText('The analysis of this address is not kept any more.').waitFor();
+    t.same(wrong, []);
+  });
+
+  await t.test('an analysis that cannot run is refused in words; one that runs is cancelled', async (t) => {
+    const { page } = await visit(t, `${base}/#/analyses?experiment=separability&limit=10000000000`);
+    const start = page.getByRole('button', { name: 'Start', exact: true });
+    await start.click();
+    await page.getByRole('alert').waitFor();
+    t.match(await page.getByRole('alert').innerText(), /limit[\s\S]*option-invalid/);
+    await page.getByLabel('images of each part').fill('2000');
+    await start.click();
+    await page.getByRole('article').getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('It was cancelled.').waitFor();
+    await page.getByRole('button', { name: 'Start it again' }).waitFor();
+    await page.getByRole('button', { name: 'Remove' }).first().click();
+  });
+
   await t.test('no view has a fault of accessibility, in light or dark, on a phone or a desktop', async (t) => {
     for (const [colorScheme, width] of [
       ['light', 360],
@@ -128,17 +228,24 @@ t.test('the page', { skip }, async (t) => {
         await page.goto(`${base}/#/${view}`);
         await page.locator('h1').waitFor();
         await page.waitForLoadState('networkidle');
-        const found = (await page.evaluate(`(() => {${axe}})(), axe.run()`)) as { violations: { id: string }[] };
-        t.same(
-          found.violations.map(({ id }) => id),
-          [],
-          `${view}, ${colorScheme}, ${width}`,
-        );
+        t.same(await faults(page), [], `${view}, ${colorScheme}, ${width}`);
         const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
         t.ok((wide as number) <= 0, `${view} is no wider than ${width} pixels`);
       }
       t.same(wrong, []);
     }
+  });
+
+  await t.test('the training record of a model is on its card', async (t) => {
+    const { page } = await visit(t, `${base}/#/models`);
+    const entry = page.locator('.record > div', { has: page.getByText('epochs', { exact: true }) });
+    t.equal(await entry.locator('dd').innerText(), '40');
+  });
+
+  await t.test('a service without analyses says so calmly', async (t) => {
+    const { page } = await visit(t, `${await other(t, { analysisWorkers: 0 })}/#/analyses?experiment=metamer`);
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+    await page.getByText('This service runs no analyses.').waitFor();
   });
 
   await t.test('a service with API keys: the page loads and asks for one', async (t) => {
@@ -167,10 +274,18 @@ t.test('the page', { skip }, async (t) => {
     await page.setInputFiles('input[type=file]', dataPath('images', 'boot-on-white.jpg'));
     await page.getByRole('alert').waitFor();
     t.match(await page.getByRole('alert').innerText(), /1,?024|too-large/);
-    const models = await randomModels(t, { plain: { architecture: 'resnet', config: miniature.resnet } });
+    const models = await randomModels(t, {
+      plain: { architecture: 'resnet', config: miniature.resnet },
+      grid: { config: small },
+    });
     const plain = await service(t, { models, model: 'plain' });
     const { page: second } = await visit(t, await listen(plain.app));
     await second.getByText('This network cannot give it back.').first().waitFor();
     t.ok(await second.locator('.bars li').count());
+    await second.goto(`${second.url().split('#')[0]}#/models`);
+    const row = (name: string) => second.getByRole('row', { name }).locator('td');
+    t.match(await row('grid').allInnerTexts(), ['–', /^[\d,]+/, '100.0%', '0']);
+    t.match(await row('plain').allInnerTexts(), ['–', /^[\d,]+/, '–', '–']);
+    await second.getByText('Its manifest says nothing of a training.').first().waitFor();
   });
 });
