@@ -30,6 +30,10 @@ export function Analyses({ model, models, settings }: ViewProps) {
         .startAnalysis(asked)
         .then(({ id }) => change({ job: id, beside: '' })),
     );
+  const remove = (id: string) => {
+    if (jobs.some((job) => job.id === id && isOver(job))) change(without(id, settings));
+    return act(service().deleteAnalysis(id));
+  };
   if (hasNone(task.error) || hasNone(refused)) return <None />;
   const { experiments = [], datasets = [] } = task.value ?? {};
   const titleOf = (job: Analysis) => experiments.find(({ name }) => name === job.experiment)?.title ?? job.experiment;
@@ -52,27 +56,34 @@ export function Analyses({ model, models, settings }: ViewProps) {
           onStart={begin}
         />
       )}
-      {settings.job && task.value && shown.length === 0 && (
+      {settings.job && task.value && !task.busy && !jobs.some(({ id }) => id === settings.job) && (
         <p class="note">The analysis of this address is not kept any more.</p>
       )}
       <div class={`jobs ${shown.length > 1 ? 'beside' : ''}`}>
-        {shown.map((job) => (
+        {shown.map((job, n) => (
           <JobCard
             key={job.id}
             job={job}
             title={titleOf(job)}
-            onCancel={() => act(service().deleteAnalysis(job.id))}
+            second={n === 1}
+            onCancel={() => remove(job.id)}
             onAgain={() => begin(requestOf(job))}
           />
         ))}
       </div>
       {shown[0]?.state === 'done' && <Beside job={shown[0]} jobs={jobs} chosen={settings.beside} />}
       {task.value && (
-        <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={(id) => act(service().deleteAnalysis(id))} />
+        <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={remove} />
       )}
     </>
   );
 }
+
+/** The address when a job is removed: what stood beside it takes its place. */
+const without = (id: string, { job = '', beside = '' }: ViewProps['settings']): Readonly<Record<string, string>> => {
+  if (job === id) return { job: beside, beside: '' };
+  return beside === id ? { beside: '' } : {};
+};
 
 const requestOf = ({ experiment, model, data, options }: Analysis): AnalysisRequest => ({
   experiment,

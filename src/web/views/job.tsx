@@ -14,12 +14,14 @@ interface Props {
   readonly job: Analysis;
   /** The experiment's title. */
   readonly title: string;
+  /** Whether it is the second of two, so that a screen reader tells them apart. */
+  readonly second: boolean;
   onCancel(): void;
   onAgain(): void;
 }
 
 /** One analysis: how far it is, why it failed, or what it found. */
-export function JobCard({ job, title, onCancel, onAgain }: Props) {
+export function JobCard({ job, title, second, onCancel, onAgain }: Props) {
   const { state, error, progress } = job;
   return (
     <article class="card job" aria-label={`${title}, ${job.model}`}>
@@ -42,7 +44,7 @@ export function JobCard({ job, title, onCancel, onAgain }: Props) {
           </button>
         </div>
       )}
-      {state === 'done' && <Outcome job={job} title={title} />}
+      {state === 'done' && <Outcome job={job} title={second ? `${title}, beside` : title} />}
     </article>
   );
 }
@@ -103,7 +105,7 @@ function Outcome({ job, title }: { readonly job: Analysis; readonly title: strin
     <>
       <Chart specification={specification} label={`figure: ${title}, ${job.model}`} />
       <Files of={whole} />
-      <Numbers of={whole} />
+      <Numbers of={whole} title={title} />
     </>
   );
 }
@@ -136,22 +138,22 @@ function Files({ of: whole }: { readonly of: AnalysisResult }) {
 /** Most rows of a table that are shown; the files have all. */
 const SHOWN = 100;
 
-function Numbers({ of: { result } }: { readonly of: AnalysisResult }) {
+function Numbers({ of: { result }, title }: { readonly of: AnalysisResult; readonly title: string }) {
   const tables = useMemo(() => valuesOf(result), [result]);
   return (
     <details>
       <summary>The values</summary>
       {tables.map((table) => (
-        <NumbersTable key={table.name} of={table} />
+        <NumbersTable key={table.name} of={table} title={title} />
       ))}
     </details>
   );
 }
 
-const NumbersTable = ({ of: { name, columns, rows } }: { readonly of: Values }) => (
+const NumbersTable = ({ of: { name, columns, rows }, title }: { readonly of: Values; readonly title: string }) => (
   <>
     <h3>{name}</h3>
-    <Table label={name} columns={columns} rows={rows.slice(0, SHOWN).map((row) => row.map(written))} />
+    <Table label={`${title}: ${name}`} columns={columns} rows={rows.slice(0, SHOWN).map((row) => row.map(written))} />
     {rows.length > SHOWN && <p class="note">{count(rows.length - SHOWN)} more are in the files.</p>}
   </>
 );

@@ -167,11 +167,13 @@ t.test('the page', { skip }, async (t) => {
   });
 
   await t.test('an analysis is started, watched, shown with values and files, and put beside another one', async (t) => {
-    const { page, wrong } = await visit(t, `${base}/#/analyses?experiment=metamer&limit=20`);
+    const { page, wrong } = await visit(t, `${base}/#/analyses?experiment=metamer&limit=20`, {
+      viewport: { width: 1280, height: 1800 },
+    });
     const begin = async () => {
       await page.getByRole('button', { name: 'Start', exact: true }).click();
       await page.waitForURL(/job=/);
-      await page.locator('.chart canvas').waitFor();
+      await page.locator('.chart canvas').waitFor({ timeout: 3 * PATIENCE });
       return /job=(\w+)/.exec(page.url())![1];
     };
     const first = await begin();
@@ -199,6 +201,9 @@ t.test('the page', { skip }, async (t) => {
     t.match(page.url(), new RegExp(`beside=${first}`));
     t.same(await faults(page), []);
     await page.getByRole('button', { name: 'Remove' }).first().click();
+    await page.waitForURL(new RegExp(`job=${first}$`));
+    t.equal(await page.getByRole('article').count(), 1);
+    await page.goto(`${base}/#/analyses?job=${second}`);
     await page.getByText('The analysis of this address is not kept any more.').waitFor();
     t.same(wrong, []);
   });
