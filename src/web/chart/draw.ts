@@ -12,14 +12,14 @@ export async function draw(
   specification: TopLevelSpec,
   element: HTMLElement,
   narrow: boolean,
-  tell: (values: Readonly<Record<string, string>> | undefined, event: MouseEvent) => void,
+  tell: (values: Readonly<Record<string, string>> | undefined, event: MouseEvent | null) => void,
 ): Promise<() => void> {
   const { spec } = compile(adapted(specification, narrow));
   const view = new View(parse(spec, undefined, { ast: true }), {
     expr: expressionInterpreter,
     renderer: 'canvas',
     container: element,
-    tooltip: (_handler: unknown, event: MouseEvent, _item: unknown, value: unknown) =>
+    tooltip: (_handler: unknown, event: MouseEvent | null, _item: unknown, value: unknown) =>
       tell(worded(value), event),
   });
   await view.runAsync();

@@ -19,9 +19,9 @@ export function Chart({ specification, label }: Props) {
   useEffect(() => {
     let gone = false;
     let remove = () => {};
-    const tell = (next: typeof values, { clientX, clientY }: MouseEvent) => {
+    const tell = (next: typeof values, event: MouseEvent | null) => {
       setValues(next);
-      place(hover.current!, clientX, clientY);
+      if (event) place(hover.current!, event.clientX, event.clientY);
     };
     import('../chart/draw.js')
       .then(({ draw }) => draw(specification, paper.current!, paper.current!.clientWidth < WIDE, tell))

@@ -72,9 +72,7 @@ export function Analyses({ model, models, settings }: ViewProps) {
         ))}
       </div>
       {shown[0]?.state === 'done' && <Beside job={shown[0]} jobs={jobs} chosen={settings.beside} />}
-      {task.value && (
-        <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={remove} />
-      )}
+      {task.value && <List jobs={jobs} titleOf={titleOf} shown={settings.job} onRemove={remove} />}
     </>
   );
 }

@@ -162,51 +162,57 @@ t.test('the page', { skip }, async (t) => {
     await page.getByText('The scores (logits)').click();
     const row = page.getByRole('row', { name: /^Sneaker/ }).locator('td');
     const [a, b, moved, permuted] = (await row.allInnerTexts()).map(Number) as [number, number, number, number];
-    t.ok(Math.abs(a - b) > 1 && Math.abs(a - moved) < 2e-3 && Math.abs(a - permuted) < 2e-3, `${[a, b, moved, permuted]}`);
+    t.ok(
+      Math.abs(a - b) > 1 && Math.abs(a - moved) < 2e-3 && Math.abs(a - permuted) < 2e-3,
+      `${[a, b, moved, permuted]}`,
+    );
     t.same(wrong, []);
   });
 
-  await t.test('an analysis is started, watched, shown with values and files, and put beside another one', async (t) => {
-    const { page, wrong } = await visit(t, `${base}/#/analyses?experiment=metamer&limit=20`, {
-      viewport: { width: 1280, height: 1800 },
-    });
-    const begin = async () => {
-      await page.getByRole('button', { name: 'Start', exact: true }).click();
-      await page.waitForURL(/job=/);
-      await page.locator('.chart canvas').waitFor({ timeout: 3 * PATIENCE });
-      return /job=(\w+)/.exec(page.url())![1];
-    };
-    const first = await begin();
-    const box = (await page.locator('.chart canvas').boundingBox())!;
-    const values = page.locator('.hover');
-    // Rows of points are 24 pixels apart.
-    search: for (let y = 0.7 * box.height; y < 0.7 * box.height + 24; y += 5)
-      for (let x = 0; x < 560; x += 4) {
-        await page.mouse.move(box.x + x, box.y + y);
-        if (await values.isVisible()) break search;
+  await t.test(
+    'an analysis is started, watched, shown with values and files, and put beside another one',
+    async (t) => {
+      const { page, wrong } = await visit(t, `${base}/#/analyses?experiment=metamer&limit=20`, {
+        viewport: { width: 1280, height: 1800 },
+      });
+      const begin = async () => {
+        await page.getByRole('button', { name: 'Start', exact: true }).click();
+        await page.waitForURL(/job=/);
+        await page.locator('.chart canvas').waitFor({ timeout: 3 * PATIENCE });
+        return /job=(\w+)/.exec(page.url())![1];
+      };
+      const first = await begin();
+      const box = (await page.locator('.chart canvas').boundingBox())!;
+      const values = page.locator('.hover');
+      // Rows of points are 24 pixels apart.
+      search: for (let y = 0.7 * box.height; y < 0.7 * box.height + 24; y += 5)
+        for (let x = 0; x < 560; x += 4) {
+          await page.mouse.move(box.x + x, box.y + y);
+          if (await values.isVisible()) break search;
+        }
+      t.match(await values.innerText(), /logit/);
+      await page.getByText('The values').click();
+      await page.getByRole('rowheader', { name: 'moved.difference', exact: true }).waitFor();
+      for (const format of ['SVG', 'PNG', 'Vega-Lite', 'JSON', 'CSV']) {
+        const saved = page.waitForEvent('download');
+        await page.getByRole('button', { name: format, exact: true }).click();
+        t.match((await saved).suggestedFilename(), /^metamer-fashion-mnist\./);
       }
-    t.match(await values.innerText(), /logit/);
-    await page.getByText('The values').click();
-    await page.getByRole('rowheader', { name: 'moved.difference', exact: true }).waitFor();
-    for (const format of ['SVG', 'PNG', 'Vega-Lite', 'JSON', 'CSV']) {
-      const saved = page.waitForEvent('download');
-      await page.getByRole('button', { name: format, exact: true }).click();
-      t.match((await saved).suggestedFilename(), /^metamer-fashion-mnist\./);
-    }
-    await page.goto(`${base}/#/analyses?experiment=metamer&limit=30`);
-    const second = await begin();
-    t.not(second, first);
-    await page.getByLabel('beside it').selectOption(first!);
-    await page.locator('.chart canvas').nth(1).waitFor();
-    t.match(page.url(), new RegExp(`beside=${first}`));
-    t.same(await faults(page), []);
-    await page.getByRole('button', { name: 'Remove' }).first().click();
-    await page.waitForURL(new RegExp(`job=${first}$`));
-    t.equal(await page.getByRole('article').count(), 1);
-    await page.goto(`${base}/#/analyses?job=${second}`);
-    await page.getByText('The analysis of this address is not kept any more.').waitFor();
-    t.same(wrong, []);
-  });
+      await page.goto(`${base}/#/analyses?experiment=metamer&limit=30`);
+      const second = await begin();
+      t.not(second, first);
+      await page.getByLabel('beside it').selectOption(first!);
+      await page.locator('.chart canvas').nth(1).waitFor();
+      t.match(page.url(), new RegExp(`beside=${first}`));
+      t.same(await faults(page), []);
+      await page.getByRole('button', { name: 'Remove' }).first().click();
+      await page.waitForURL(new RegExp(`job=${first}$`));
+      t.equal(await page.getByRole('article').count(), 1);
+      await page.goto(`${base}/#/analyses?job=${second}`);
+      await page.getByText('The analysis of this address is not kept any more.').waitFor();
+      t.same(wrong, []);
+    },
+  );
 
   await t.test('an analysis that cannot run is refused in words; one that runs is cancelled', async (t) => {
     const { page } = await visit(t, `${base}/#/analyses?experiment=separability&limit=10000000000`);
@@ -283,14 +289,18 @@ t.test('the page', { skip }, async (t) => {
       plain: { architecture: 'resnet', config: miniature.resnet },
       grid: { config: small },
     });
+    const manifest = join(models, 'grid', 'manifest.json');
+    const inversion = { exactFloat: 3, exactPixels: 4, relativeErrorMean: 0, relativeErrorMax: 1e-7 };
+    const measured = { data: 'four images', images: 4, accuracy: 0.5, inversion };
+    await writeFile(manifest, JSON.stringify({ ...JSON.parse(await readFile(manifest, 'utf8')), measured }));
     const plain = await service(t, { models, model: 'plain' });
     const { page: second } = await visit(t, await listen(plain.app));
     await second.getByText('This network cannot give it back.').first().waitFor();
     t.ok(await second.locator('.bars li').count());
     await second.goto(`${second.url().split('#')[0]}#/models`);
     const row = (name: string) => second.getByRole('row', { name }).locator('td');
-    t.match(await row('grid').allInnerTexts(), ['–', /^[\d,]+/, '100.0%', '0']);
-    t.match(await row('plain').allInnerTexts(), ['–', /^[\d,]+/, '–', '–']);
+    t.match(await row('grid').allInnerTexts(), ['50.00%', /^\d/, '75.0%', '≤ 1.0e-7', 'four images']);
+    t.match(await row('plain').allInnerTexts(), ['–', /^\d/, '–', '–', '–']);
     await second.getByText('Its manifest says nothing of a training.').first().waitFor();
   });
 });
