@@ -22,7 +22,7 @@ const ADDRESSES: Readonly<Record<string, string>> = {
   grid: 'interpolate?shape=grid',
   explore: 'explore?sample=bag&silent=3.17&noise=0.30',
   metamers: 'explore?metamers=yes',
-  analyses: 'analyses?experiment=inversion',
+  analyses: 'analyses?experiment=metamer',
   models: 'models',
 };
 
