@@ -203,7 +203,7 @@ t.test('the page', { skip }, async (t) => {
       t.not(second, first);
       await page.getByLabel('beside it').selectOption(first!);
       await page.locator('.chart canvas').nth(1).waitFor();
-      t.match(page.url(), new RegExp(`beside=${first}`));
+      await page.waitForURL(new RegExp(`beside=${first}`));
       t.same(await faults(page), []);
       await page.getByRole('button', { name: 'Remove' }).first().click();
       await page.waitForURL(new RegExp(`job=${first}$`));
