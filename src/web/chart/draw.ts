@@ -2,6 +2,11 @@ import { parse, View } from 'vega';
 import { expressionInterpreter } from 'vega-interpreter';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
+/** The width below which panels do not stand side by side as they do on paper. */
+const WIDE = 860;
+/** What a panel takes beside its own width: axis and gap. */
+const AROUND = 60;
+
 /**
  * Draws a Vega-Lite specification into an element. Expressions are interpreted: the policy of the page lets no text be run
  * as a script. This file is loaded when a figure is shown, and Vega with it.
@@ -11,10 +16,10 @@ import { compile, type TopLevelSpec } from 'vega-lite';
 export async function draw(
   specification: TopLevelSpec,
   element: HTMLElement,
-  narrow: boolean,
+  width: number,
   tell: (values: Readonly<Record<string, string>> | undefined, event: MouseEvent | null) => void,
 ): Promise<() => void> {
-  const { spec } = compile(adapted(specification, narrow));
+  const { spec } = compile(adapted(specification, width));
   const view = new View(parse(spec, undefined, { ast: true }), {
     expr: expressionInterpreter,
     renderer: 'canvas',
@@ -34,16 +39,26 @@ function worded(value: unknown): Readonly<Record<string, string>> | undefined {
 }
 
 /** With values on hover; where there is little room, panels stand below one another. */
-function adapted(specification: TopLevelSpec, narrow: boolean): TopLevelSpec {
+function adapted(specification: TopLevelSpec, width: number): TopLevelSpec {
   const { config = {}, ...rest } = specification;
   const hovering = { ...config, mark: { ...config.mark, tooltip: true }, line: { ...config.line, tooltip: null } };
-  return { ...(narrow ? stacked(rest) : rest), config: hovering } as TopLevelSpec;
+  return { ...(width < WIDE ? stacked(rest, width) : rest), config: hovering } as TopLevelSpec;
 }
 
-function stacked(part: object): object {
-  const { hconcat, ...rest } = part as { hconcat?: readonly object[] };
-  if (hconcat) return { ...rest, vconcat: hconcat.map(stacked) };
-  const { concat, vconcat } = rest as { concat?: readonly object[]; vconcat?: readonly object[] };
-  if (concat) return { ...rest, concat: concat.map(stacked), columns: 1 };
-  return vconcat ? { ...rest, vconcat: vconcat.map(stacked) } : rest;
+interface Part {
+  readonly width?: unknown;
+  readonly columns?: number;
+  readonly concat?: readonly Part[];
+  readonly hconcat?: readonly Part[];
+  readonly vconcat?: readonly Part[];
+}
+
+/** Panels below one another, as many side by side as there is room for. */
+function stacked({ hconcat, ...part }: Part, width: number): Part {
+  const each = (parts: readonly Part[]) => parts.map((one) => stacked(one, width));
+  if (hconcat) return { ...part, vconcat: each(hconcat) };
+  if (part.vconcat) return { ...part, vconcat: each(part.vconcat) };
+  if (!part.concat) return part;
+  const fitting = Math.floor(width / ((Number(part.concat[0]?.width) || width) + AROUND));
+  return { ...part, concat: each(part.concat), columns: Math.max(1, Math.min(fitting, part.columns ?? fitting)) };
 }

@@ -6,9 +6,6 @@ interface Props {
   readonly label: string;
 }
 
-/** The width below which the panels of a figure stand below one another. */
-const WIDE = 860;
-
 /** A figure from its Vega-Lite specification, with values where the pointer is. The library is loaded when it is shown. */
 export function Chart({ specification, label }: Props) {
   const paper = useRef<HTMLDivElement>(null);
@@ -24,7 +21,7 @@ export function Chart({ specification, label }: Props) {
       if (event) place(hover.current!, event.clientX, event.clientY);
     };
     import('../chart/draw.js')
-      .then(({ draw }) => draw(specification, paper.current!, paper.current!.clientWidth < WIDE, tell))
+      .then(({ draw }) => draw(specification, paper.current!, paper.current!.clientWidth, tell))
       .then(
         (removal) => {
           remove = removal;

@@ -16,7 +16,9 @@ import { describe, isOver, JobCard, Progress } from './job.js';
 /** Experiments on the service: start one, watch it, look at its figure, put two beside one another. */
 export function Analyses({ model, models, settings }: ViewProps) {
   const task = useTask((signal) => service().analyses({ signal }), []);
-  const jobs = useWatched(task.value?.analyses ?? [], task.again);
+  const [removed, setRemoved] = useState<readonly string[]>([]);
+  const kept = (task.value?.analyses ?? []).filter(({ id }) => !removed.includes(id));
+  const jobs = useWatched(kept, task.again);
   const [refused, setRefused] = useState<unknown>();
   /** Does something on the service, and asks how things are then. */
   const act = async (doing: Promise<unknown>) => {
@@ -31,8 +33,13 @@ export function Analyses({ model, models, settings }: ViewProps) {
         .then(({ id }) => change({ job: id, beside: '' })),
     );
   const remove = (id: string) => {
-    if (jobs.some((job) => job.id === id && isOver(job))) change(without(id, settings));
-    return act(service().deleteAnalysis(id));
+    const over = jobs.some((job) => job.id === id && isOver(job));
+    const done = service().deleteAnalysis(id);
+    return act(over ? done.then(() => leave(id)) : done);
+  };
+  const leave = (id: string) => {
+    setRemoved((before) => [...before, id]);
+    change(without(id, settings));
   };
   if (hasNone(task.error) || hasNone(refused)) return <None />;
   const { experiments = [], datasets = [] } = task.value ?? {};
