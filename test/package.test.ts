@@ -36,7 +36,7 @@ const node = async (...args: string[]): Promise<string> =>
 t.test('the package holds code, types, the shipped model and openapi.yaml, and nothing of development', async (t) => {
   const paths = files.map(({ path }) => path);
   const kinds =
-    /^(dist\/(export|src)\/.*\.(js|d\.ts)|dist\/web\/(assets\/)?[^/]+|onnx\/fashion-mnist\/[^/]+|export\/train\/recipes\/[^/]+\.json|openapi\.yaml|package\.json|README\.md|LICENSE)$/;
+    /^(dist\/(export|src)\/.*\.(js|d\.ts)|dist\/web\/(assets\/)?[^/]+|onnx\/[^/]+\/[^/]+|export\/train\/recipes\/[^/]+\.json|openapi\.yaml|package\.json|README\.md|LICENSE)$/;
   t.same(
     paths.filter((path) => !kinds.test(path)),
     [],

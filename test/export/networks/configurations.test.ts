@@ -51,10 +51,10 @@ t.test('every network that has a name has as many parameters as published', asyn
   }
 });
 
-t.test('the README lists every network with its parameters', async (t) => {
-  const readme = await readFile(packagePath('README.md'), 'utf8');
+t.test('the docs list every network with its parameters', async (t) => {
+  const docs = await readFile(packagePath('docs', 'researcher.md'), 'utf8');
   for (const [name, configuration] of Object.entries(configurations)) {
-    const row = new RegExp(`^\\| \`${name}\` \\| (.*) \\| ([\\d,]+) \\|$`, 'm').exec(readme);
+    const row = new RegExp(`^\\| \`${name}\` \\| (.*) \\| ([\\d,]+) \\|$`, 'm').exec(docs);
     t.ok(row?.[1]?.startsWith(configuration.description), `${name} is described as it describes itself`);
     t.equal(row?.[2], countTrained(buildNetwork(configuration)).toLocaleString('en'), `${name} has that many`);
   }
