@@ -115,6 +115,10 @@ const scoresOf = (logits: Floats, labels: readonly string[]) => ({
   logits: [...logits.data],
 });
 
+/** Open shapes that show through one another, since the scores of three of the four are alike. */
+const shapes = ['circle', 'square', 'triangle-up', 'cross'];
+const legend = { orient: 'top' };
+
 function figure({ labels, a, b, moved, permuted }: Result): Figure {
   const shown = [
     ['A', a],
@@ -128,16 +132,17 @@ function figure({ labels, a, b, moved, permuted }: Result): Figure {
     data: { values },
     height: { step: 24 },
     width: 420,
-    mark: { type: 'point' },
+    mark: { type: 'point', filled: false, size: 70 },
     encoding: {
       y: { field: 'label', type: 'nominal', sort: null, title: null },
-      x: { field: 'logit', type: 'quantitative', title: 'logit' },
-      color: { field: 'of', type: 'nominal', sort: null, title: null, scale: { range: [...colours] } },
-      shape: { field: 'of', type: 'nominal', sort: null, title: null },
+      x: { field: 'logit', type: 'quantitative', title: 'logit', scale: { padding: 10 } },
+      color: { field: 'of', type: 'nominal', sort: null, title: null, legend, scale: { range: [...colours] } },
+      shape: { field: 'of', type: 'nominal', sort: null, title: null, legend, scale: { range: [...shapes] } },
     },
   };
   const pictures = shown.map(([name, { picture, label }]) => pictured(picture, name, label, 140));
-  return { vconcat: [{ concat: pictures, columns: 4 }, bars] } as unknown as Figure;
+  const resolve = { legend: { color: 'independent', shape: 'independent' } };
+  return { vconcat: [{ concat: pictures, columns: 4 }, bars], resolve } as unknown as Figure;
 }
 
 /** Two pictures with the logits of a third. */
