@@ -4,6 +4,7 @@ import { contraction } from './contraction.js';
 import { image } from './image.js';
 import { interpolation } from './interpolation.js';
 import { inversion } from './inversion.js';
+import { metamer } from './metamer.js';
 import { metamers } from './metamers.js';
 import { neighbours } from './neighbours.js';
 import { pca } from './pca.js';
@@ -20,6 +21,7 @@ export const chapters: readonly Chapter[] = [
   neighbours,
   interpolation,
   metamers,
+  metamer,
   robustness,
   image,
 ];

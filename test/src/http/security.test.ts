@@ -277,6 +277,8 @@ t.test('SECURITY.md tells the limits that are the defaults', async (t) => {
   const rows = (await readFile(packagePath('SECURITY.md'), 'utf8')).matchAll(/^\| `(--[\w-]+)` \| (\d+)/gm);
   const told = Object.fromEntries(Array.from(rows, ([, flag, value]) => [flag, Number(value)]));
   const defaults = readConfig({}, {});
-  const limits = settings.filter((key) => /^(max(?!Batch|Delay)|rateLimit|.*[tT]imeout$|keepAlive|analysis|analysesKept)/.test(key));
+  const limits = settings.filter((key) =>
+    /^(max(?!Batch|Delay)|rateLimit|.*[tT]imeout$|keepAlive|analysis|analysesKept)/.test(key),
+  );
   t.same(told, Object.fromEntries(limits.map((key) => [flagOf(key), defaults[key]])));
 });

@@ -69,7 +69,7 @@ t.test('what was sent is what is counted', async (t) => {
   });
   t.equal(seriesValue(found, 'irevnet_in_flight_requests'), 1, 'the scrape itself');
   t.equal(seriesValue(found, 'irevnet_in_flight_images'), 0);
-  t.equal(seriesValue(found, 'irevnet_models', { state: 'ready' }), 1);
+  t.equal(seriesValue(found, 'irevnet_models', { state: 'ready' }), 2);
   t.equal(seriesValue(found, 'irevnet_models', { state: 'unavailable' }), 0);
 });
 

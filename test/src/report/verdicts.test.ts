@@ -162,6 +162,7 @@ const cases: Readonly<Record<string, readonly Cases[]>> = {
       [OPEN, ranked(null, null), /same strength/],
     ],
   ],
+  metamer: [],
   neighbours: [],
   image: [],
 };

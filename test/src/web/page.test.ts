@@ -249,7 +249,8 @@ t.test('the page', { skip }, async (t) => {
 
   await t.test('the training record of a model is on its card', async (t) => {
     const { page } = await visit(t, `${base}/#/models`);
-    const entry = page.locator('.record > div', { has: page.getByText('epochs', { exact: true }) });
+    const card = page.locator('article.model', { has: page.getByRole('heading', { name: 'fashion-mnist' }) });
+    const entry = card.locator('.record > div', { has: page.getByText('epochs', { exact: true }) });
     t.equal(await entry.locator('dd').innerText(), '40');
   });
 
