@@ -251,7 +251,7 @@ t.test('the page', { skip }, async (t) => {
     const { page } = await visit(t, `${base}/#/models`);
     const card = page.locator('article.model', { has: page.getByRole('heading', { name: 'fashion-mnist' }) });
     const entry = card.locator('.record > div', { has: page.getByText('epochs', { exact: true }) });
-    t.equal(await entry.locator('dd').innerText(), '40');
+    t.equal(await entry.locator('dd').textContent(), '40');
   });
 
   await t.test('a service without analyses says so calmly', async (t) => {
