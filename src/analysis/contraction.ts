@@ -84,7 +84,7 @@ const result = Type.Object({
 });
 type Result = Static<typeof result>;
 
-/** How distances and variance change with depth. i-RevNet paper, section 4.2. */
+/** How distances and variance change with depth. i-RevNet paper, its experiments on contraction. */
 export const contraction = experiment({
   name: 'contraction',
   title: 'Contraction by depth',

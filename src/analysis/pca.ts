@@ -58,7 +58,7 @@ const result = Type.Object({
 });
 type Result = Static<typeof result>;
 
-/** How few directions of the final features carry the classes. i-RevNet paper, section 4.2, figure 6. */
+/** How few directions of the final features carry the classes. i-RevNet paper, its experiment on principal components. */
 export const pca = experiment({
   name: 'pca',
   title: 'Principal components of the final features',

@@ -63,7 +63,7 @@ const result = Type.Object({
 });
 type Result = Static<typeof result>;
 
-/** How well classes are told apart by the features after every block. i-RevNet paper, section 4.1, figure 5. */
+/** How well classes are told apart by the features after every block. i-RevNet paper, its experiment on separability. */
 export const separability = experiment({
   name: 'separability',
   title: 'Separability by depth',

@@ -59,13 +59,13 @@ export const contraction = chapter(experiment, {
   claims: [
     {
       says: 'With depth, images of one class contract against images of other classes.',
-      source: `${PAPER}, section 4.2: progressive contraction`,
+      source: PAPER,
       threshold: 'within over between classes, on whole streams, is at least a tenth smaller at the last depth',
       judge: (result) => falls(result, 'withinOverBetween'),
     },
     {
       says: 'With depth, the variance concentrates in few directions.',
-      source: `${PAPER}, section 4.2`,
+      source: PAPER,
       threshold: 'the participation ratio of whole streams is at least a tenth smaller at the last depth',
       judge: (result) => falls(result, 'participationRatio'),
     },

@@ -51,7 +51,7 @@ export const pca = chapter(experiment, {
   claims: [
     {
       says: 'Few principal components of the final features suffice for nearly the full accuracy (200 of 3,072 on ImageNet).',
-      source: `${PAPER}, section 4.2`,
+      source: PAPER,
       threshold: 'both classifiers come within one point of all channels with at most a tenth of the components',
       judge: fewSuffice,
     },

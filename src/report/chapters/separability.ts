@@ -64,7 +64,7 @@ export const separability = chapter(experiment, {
   claims: [
     {
       says: 'The classes become more and more separable with depth, for a linear SVM and for the nearest neighbour alike.',
-      source: `${PAPER}, section 4.1`,
+      source: PAPER,
       threshold:
         'for both classifiers the last depth is above the first, and no depth is below an earlier one; 95% intervals apart',
       judge: rises,
