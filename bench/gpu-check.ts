@@ -211,14 +211,19 @@ async function* underLoad(folder: string, { name, input }: Manifest): AsyncGener
 
 async function checkTraining(): Promise<Line> {
   const own = await ownSteps({ threads, device });
-  const torch = provider === 'cuda' ? await torchStepsOnGpu(threads).catch(() => undefined) : undefined;
+  const torch = provider === 'cuda' ? await torchStepsOnGpu(threads).catch(({ message }: Error) => message) : undefined;
   return {
     check: 'training',
     network: 'fashion-mnist',
     batch: BATCH,
     stepsPerSecond: rounded(1000 / own.milliseconds),
     lossAfter: own.loss,
-    ...(torch && { pytorch: { stepsPerSecond: rounded(1000 / torch.milliseconds), lossAfter: torch.loss } }),
+    ...(torch !== undefined && {
+      pytorch:
+        typeof torch === 'string'
+          ? { missing: torch }
+          : { stepsPerSecond: rounded(1000 / torch.milliseconds), lossAfter: torch.loss },
+    }),
   };
 }
 

@@ -8,7 +8,7 @@ import { sizeOf } from '../graph/tensor.js';
 
 /**
  * Writes sums and means over axes as sums over neighbouring axes, one group after the other, the last first. For those at the
- * front or at the back ONNX Runtime's CUDA provider has kernels of its own; for all else it asks cuDNN, which is far slower.
+ * front or at the back ONNX Runtime's CUDA provider has kernels of its own; for all else it asks cuDNN.
  */
 export function contiguousSums(outputs: readonly Value[]): Renamed {
   return rewrite(outputs, (node, [x]) => {

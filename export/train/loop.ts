@@ -31,7 +31,7 @@ export interface TrainOptions {
   readonly device?: Device | undefined;
   /** Steps from one checkpoint to the next. */
   readonly checkpointEvery: number;
-  /** When it is aborted, the run is saved and ends after the current step. */
+  /** When it is aborted, the run ends after the steps under way, about a second, and is saved. */
   readonly signal: AbortSignal;
   readonly log: TrainingLog;
 }
